@@ -1,0 +1,93 @@
+# `make run` shows the system at work, `make test` runs every test; both say what they install. `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || true)
+BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+LINT      := $(GO) tool -modfile=$(CURDIR)/tools/go.mod staticcheck
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64
+
+# How long each fuzz target runs, in `make fuzz` and in `make test`.
+FUZZTIME  ?= 1m
+TESTFUZZ  ?= 5s
+# Further arguments: of the demo, of the comparison, of go test.
+DEMO      ?=
+BENCH     ?=
+TESTFLAGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: build
+build: ## build bin/wyvern, a static binary
+	$(BUILD) -o bin/wyvern ./cmd/wyvern
+
+.PHONY: run
+run: ## build, then run the demo: workers, the service and nodes on this machine; DEMO='--nodes 20' changes it
+	@echo 'make run: installs nothing on the system; go build downloads the modules that go.mod names.'
+	@$(MAKE) build
+	bin/wyvern demo $(DEMO)
+
+.PHONY: test
+test: ## run every test; installs what they need on Debian
+	@$(MAKE) deps
+	@$(MAKE) lint
+	@$(MAKE) test-go
+	@$(MAKE) test-fuzz
+	@$(MAKE) test-bench
+	@$(MAKE) cross
+	@echo 'make test: all passed'
+
+.PHONY: deps
+deps: ## install what the tests need, on Debian; does nothing where all is there
+	@tools/deps
+
+.PHONY: lint
+lint: ## gofmt and staticcheck, the version that tools/go.mod pins
+	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "not gofmt'd (run gofmt -w .):" $$bad; exit 1; }
+	$(LINT) ./...
+	cd bench/compare && $(LINT) ./...
+
+# The race detector needs cgo and a C compiler; the product does not. go test runs all of go vet before the tests.
+.PHONY: test-go
+test-go: ## vet, unit and end-to-end tests, with the race detector; TESTFLAGS='-run X' changes it
+	CGO_ENABLED=1 $(GO) test -race -vet=all -timeout 10m $(TESTFLAGS) ./...
+
+.PHONY: test-fuzz
+test-fuzz:
+	@tools/fuzz $(TESTFUZZ)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (default 1m)
+	@tools/fuzz $(FUZZTIME)
+
+.PHONY: test-bench
+test-bench: ## the comparison's own tests: its rivals run to their end and lose nothing
+	cd bench/compare && CGO_ENABLED=1 $(GO) test -vet=all ./...
+
+.PHONY: bench
+bench: ## compare with libzmq on this machine (takes minutes); BENCH='-scenario fanout' changes it
+	@tools/deps
+	cd bench/compare && CGO_ENABLED=1 $(GO) build -o ../../bin/compare .
+	bin/compare $(BENCH)
+
+.PHONY: bench-go
+bench-go: ## the benchmarks of the packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: cross
+cross: $(addprefix cross-,$(subst /,-,$(PLATFORMS))) ## build for every platform into bin/<system>-<processor>
+
+.PHONY: cross-%
+cross-%: # one after the other: each uses all processors
+	CGO_ENABLED=0 GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO) build -trimpath ./...
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(BUILD) -o bin/$*/wyvern ./cmd/wyvern
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
