@@ -1,0 +1,30 @@
+package driver
+
+import "errors"
+
+// Errors that drivers share.
+var (
+	// ErrClosed is returned when the half was closed, before or during the
+	// call.
+	ErrClosed = errors.New("closed")
+	// ErrTooLarge is returned when a payload exceeds the configured limit or
+	// the mechanism's own.
+	ErrTooLarge = errors.New("payload too large")
+	// ErrRole is returned when a driver can't play the role it was opened in.
+	ErrRole = errors.New("driver does not play this role")
+)
+
+// HintError is an error that knows what the person who reads it can do.
+type HintError struct {
+	Err  error
+	Hint string
+}
+
+// Error returns the error's own text, without the hint.
+func (e *HintError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *HintError) Unwrap() error { return e.Err }
+
+// WithHint adds to err what the person who reads it can do.
+func WithHint(err error, hint string) error { return &HintError{Err: err, Hint: hint} }

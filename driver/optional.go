@@ -1,0 +1,70 @@
+package driver
+
+import (
+	"context"
+	"net"
+)
+
+// The interfaces in this file are behaviour that only some drivers have. The
+// core asserts for them in one place each.
+
+// Connector is a Subscriber whose publishers are reached one by one, by URI.
+type Connector interface {
+	// Connect adds a publisher. It does not wait: the driver connects in the
+	// background, and again whenever the connection is lost, until Disconnect.
+	// A URI that can't be understood is an error; one that is connected
+	// already is none.
+	Connect(uri string) error
+	// Disconnect removes a publisher. What was received from it and not yet
+	// handed out may be dropped.
+	Disconnect(uri string) error
+}
+
+// Awaiter is a Subscriber that knows when it is complete.
+type Awaiter interface {
+	// Await blocks until every publisher it was told to connect to is
+	// connected and has confirmed every topic held, or ctx ends.
+	Await(ctx context.Context) error
+}
+
+// Drainer is a Subscriber that binds, and can stop taking more without losing
+// what it was sent.
+type Drainer interface {
+	// Drain refuses new peers and tells those that are connected to stop.
+	// Receive goes on to return what they had sent, then io.EOF. It does not
+	// block.
+	Drain()
+}
+
+// Bound is a half that is bound to an address.
+type Bound interface {
+	// Addr is where it can be reached.
+	Addr() net.Addr
+}
+
+// Statuser is a half that can tell what it is doing.
+type Statuser interface {
+	// Status returns counters and states as of now. It does not block for
+	// long, may be called at any time, and sees a closed half too.
+	Status() Status
+}
+
+// Status is what a half knows of itself. Counters only rise.
+type Status struct {
+	// Peers are connected and introduced now.
+	Peers int
+	// Messages were accepted (publisher) or handed out (subscriber); Bytes are
+	// their payloads.
+	Messages, Bytes uint64
+	// Deliveries were written to peers, counted per peer.
+	Deliveries uint64
+	// Refused are peers that were turned away, for whatever they did or
+	// lacked; Malformed are messages that were not understood and dropped.
+	Refused, Malformed uint64
+	// Lost counts the times that a peer fell so far behind that it lost
+	// events.
+	Lost uint64
+	// Retained is how many bytes of events are kept for peers that are behind,
+	// or wait in a queue.
+	Retained int64
+}
