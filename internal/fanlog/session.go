@@ -1,0 +1,197 @@
+package fanlog
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPrivate bounds the bytes that wait to be sent to one session besides the
+// log: answers to heartbeats, notices. A peer that asks without reading is
+// closed when it is reached.
+const maxPrivate = 64 << 10
+
+// maxUnread bounds what is kept of an incomplete input.
+const maxUnread = 64 << 10
+
+// Errors that end a session.
+var (
+	// ErrPrivate is the reason when a peer doesn't read the answers to what it
+	// asks.
+	ErrPrivate = errors.New("peer does not read its answers")
+	// ErrUnread is the reason when a handler can't use what a peer sent for
+	// want of more, beyond all measure.
+	ErrUnread = errors.New("incomplete input too long")
+	// ErrHangup is the reason when the peer closed the connection.
+	ErrHangup = errors.New("closed by peer")
+	// ErrTorn is the reason when a session fell out of retention in the middle
+	// of an event that is too large to be kept for it alone.
+	ErrTorn = errors.New("fell out of retention inside a large event")
+	// ErrClosed is returned, and the reason of sessions, when the Fanout was
+	// closed.
+	ErrClosed = errors.New("closed")
+)
+
+// Handler speaks the protocol of one session. All methods are called from the
+// loop that owns the session, one at a time, and must not block.
+type Handler interface {
+	// Input is given what the peer sent and was not consumed before, and
+	// returns how much of it it consumed. An error closes the session, after
+	// one attempt to send what Send was given.
+	Input(s *Session, p []byte) (n int, err error)
+	// Tick is called every Options.Tick. An error closes the session.
+	Tick(s *Session, now time.Time) error
+	// Lost is called when the session fell so far behind that events it was
+	// entitled to are no longer retained. It goes on with what is appended
+	// next; what Lost sends comes before that.
+	Lost(s *Session)
+	// Closed is the last call.
+	Closed(s *Session, reason error)
+}
+
+// Session is one connection: a cursor in the log and a place for bytes of its
+// own. Its methods are for its Handler, on the loop.
+type Session struct {
+	loop    *loop
+	fd      int
+	handler Handler
+
+	in  []byte // input not consumed yet
+	out []byte // private bytes, sent before the next event
+
+	active   bool // receives the log
+	caught   bool // has everything up to the loop's head: at is meaningless
+	blocked  bool // the socket takes no more
+	readable bool // the socket may have input
+	closed   bool
+	slow     bool // holds up nobody any more, until it has caught up
+
+	ending error // why the session is to be closed
+
+	at    position
+	busy  int // index in loop.busy; -1
+	moved time.Time
+	sent  uint64 // bytes
+	gauge uint64 // sent, when the session was last judged
+
+	list  []*holding // topics with news for it
+	round uint64     // the loop's round in which list was made
+	whole bool       // all of that round's events are for it
+
+	holdings map[*held]*holding
+	exact    map[string]bool
+	patterns map[string]int
+	count    int // subscriptions
+}
+
+// Send queues private bytes, whole frames, to be written before the next
+// event. It copies p.
+func (s *Session) Send(p []byte) error {
+	if len(s.out)+len(p) > maxPrivate {
+		return ErrPrivate
+	}
+	s.out = append(s.out, p...)
+	s.loop.makeBusy(s)
+	return nil
+}
+
+// End closes the session soon, for a reason.
+func (s *Session) End(reason error) {
+	s.ending = reason
+	s.loop.makeBusy(s)
+	s.blocked = false
+}
+
+// Unsent returns how many private bytes wait.
+func (s *Session) Unsent() int { return len(s.out) }
+
+// Activate makes the session receive what is appended from now on and matches
+// its subscriptions.
+func (s *Session) Activate() {
+	s.active, s.caught = true, true
+}
+
+// Behind says whether events wait for the session that it has not taken, and
+// since when it has taken nothing.
+func (s *Session) Behind() (behind bool, since time.Time) {
+	return s.active && !s.caught, s.moved
+}
+
+// write makes one attempt and returns how much the socket took.
+func (s *Session) write(p []byte) (n int, err error) {
+	for {
+		n, err = unix.Write(s.fd, p)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err == unix.EAGAIN {
+		s.blocked = true
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.sent += uint64(n)
+	s.moved = s.loop.now
+	if n < len(p) {
+		s.blocked = true
+	}
+	return n, nil
+}
+
+// writePrivate writes what it can of the private bytes.
+func (s *Session) writePrivate() error {
+	n, err := s.write(s.out)
+	if err != nil {
+		return err
+	}
+	if n == len(s.out) {
+		s.out = nil // idle sessions keep no buffer
+		return nil
+	}
+	s.out = s.out[:copy(s.out, s.out[n:])]
+	return nil
+}
+
+// receive reads and hands over input until the socket is empty, or for a
+// while, so that one peer's flood doesn't hold up the others.
+func (s *Session) receive() error {
+	for range 4 {
+		buf := s.loop.input[:]
+		kept := copy(buf, s.in)
+		n, err := unix.Read(s.fd, buf[kept:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			s.readable = false
+			return nil
+		case err != nil:
+			return err
+		case n == 0:
+			return ErrHangup
+		}
+		p := buf[:kept+n]
+		used, err := s.handler.Input(s, p)
+		if err != nil {
+			return err
+		}
+		rest := p[used:]
+		if len(rest) > maxUnread {
+			return ErrUnread
+		}
+		s.in = nil
+		if len(rest) > 0 {
+			s.in = append(s.in, rest...)
+		}
+		if len(p) < len(buf) {
+			// A short read emptied the socket; an edge announces more. The end
+			// of the stream comes with an edge of its own, maybe the one that
+			// is being served: look once more unless data came.
+			continue
+		}
+	}
+	return nil
+}
