@@ -1,0 +1,142 @@
+package zmq
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+)
+
+const (
+	// chunkSize is how much is read from a connection at a time.
+	chunkSize = 64 << 10
+	// credit is how many chunks of one connection may wait: one is read while
+	// the other is worked on. A peer that floods fills its own.
+	credit = 2
+)
+
+// chunk is a piece of one connection's stream and the messages in it.
+type chunk struct {
+	buf  []byte // what was read, up to the end of the last whole message
+	msgs []driver.Message
+	from *source
+}
+
+// source is one connection's place at the inbox.
+type source struct {
+	credit chan struct{}
+}
+
+func newSource() *source {
+	s := &source{credit: make(chan struct{}, credit)}
+	for range credit {
+		s.credit <- struct{}{}
+	}
+	return s
+}
+
+var chunks = sync.Pool{New: func() any {
+	return &chunk{buf: make([]byte, chunkSize), msgs: make([]driver.Message, 0, 512)}
+}}
+
+func takeChunk() *chunk { return chunks.Get().(*chunk) }
+
+// giveBack lets a chunk be used again. Those that grew for a large message are
+// left to the garbage collector.
+func (c *chunk) giveBack() {
+	if cap(c.buf) != chunkSize {
+		return
+	}
+	c.buf = c.buf[:chunkSize]
+	clear(c.msgs)
+	c.msgs = c.msgs[:0]
+	c.from = nil
+	chunks.Put(c)
+}
+
+// inbox is where many connections meet one Receive.
+type inbox struct {
+	ready   chan *chunk
+	closed  chan struct{}
+	drained chan struct{} // closed when no source is left and none may come
+
+	current *chunk // Receive's own: being handed out
+	next    int    // the first message of it that was not
+
+	messages atomic.Uint64
+	bytes    atomic.Uint64
+}
+
+func newInbox() *inbox {
+	return &inbox{ready: make(chan *chunk, 64), closed: make(chan struct{}), drained: make(chan struct{})}
+}
+
+// put hands a chunk over. It blocks while the inbox is full; no means that it
+// was closed.
+func (in *inbox) put(c *chunk) bool {
+	select {
+	case in.ready <- c:
+		return true
+	case <-in.closed:
+		return false
+	}
+}
+
+// receive implements driver.Subscriber.Receive.
+func (in *inbox) receive(ctx context.Context, dst []driver.Message) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	select {
+	case <-in.closed:
+		return 0, driver.ErrClosed
+	default:
+	}
+	if in.current == nil || in.next == len(in.current.msgs) {
+		if err := in.turn(ctx); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(dst, in.current.msgs[in.next:])
+	in.next += n
+	var bytes uint64
+	for i := range dst[:n] {
+		bytes += uint64(len(dst[i].Payload))
+	}
+	in.messages.Add(uint64(n))
+	in.bytes.Add(bytes)
+	return n, nil
+}
+
+// turn replaces the current chunk, whose messages the caller is done with.
+func (in *inbox) turn(ctx context.Context) error {
+	if c := in.current; c != nil {
+		in.current = nil
+		c.from.credit <- struct{}{}
+		c.giveBack()
+	}
+	in.next = 0
+	select {
+	case in.current = <-in.ready:
+		return nil
+	default:
+	}
+	select {
+	case in.current = <-in.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-in.closed:
+		return driver.ErrClosed
+	case <-in.drained:
+		// What was put before the drain ended is still to be handed out.
+		select {
+		case in.current = <-in.ready:
+			return nil
+		default:
+			return io.EOF
+		}
+	}
+}

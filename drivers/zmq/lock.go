@@ -1,0 +1,143 @@
+package zmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+)
+
+// A unix socket's file outlives the process that bound it, and binding needs
+// it gone: so who may unlink it? The holder of a lock file beside it, and
+// nobody else. The lock is held for life and goes with the process, however it
+// ends; the file stays, because unlinking it would let two hold "the" lock.
+
+// lockedListener is a listener on a path that this process owns.
+type lockedListener struct {
+	*net.UnixListener
+	lock *os.File
+	path string
+}
+
+// listenUnix takes over a path: a stale socket is replaced, a live one is
+// refused with the name of its owner.
+func listenUnix(ctx context.Context, path, owner string) (*lockedListener, error) {
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
+	if err := makeParent(path); err != nil {
+		return nil, err
+	}
+	lock, err := takeLock(path+".lock", path, owner)
+	if err != nil {
+		return nil, err
+	}
+	if err := removeStale(ctx, path); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
+	if err != nil {
+		lock.Close()
+		return nil, driver.WithHint(fmt.Errorf("listen on ipc://%s: %w", path, err), "the directory must be writable for the user that runs the service")
+	}
+	ul := l.(*net.UnixListener)
+	ul.SetUnlinkOnClose(true)
+	return &lockedListener{UnixListener: ul, lock: lock, path: path}, nil
+}
+
+func takeLock(name, path, owner string) (*os.File, error) {
+	lock, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, driver.WithHint(fmt.Errorf("open lock file: %w", err), "the directory must be writable for the user that runs the service")
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer lock.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", name, err)
+		}
+		text := make([]byte, 256)
+		n, _ := lock.ReadAt(text, 0)
+		holder := strings.TrimSpace(string(text[:n]))
+		if holder == "" {
+			holder = "another process"
+		}
+		return nil, inUse(path, holder)
+	}
+	if err := lock.Truncate(0); err == nil {
+		_, err = lock.WriteAt([]byte(owner+"\n"), 0)
+		if err != nil {
+			lock.Close()
+			return nil, fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return lock, nil
+}
+
+func inUse(path, holder string) error {
+	return driver.WithHint(fmt.Errorf("ipc://%s is in use by %s", path, holder), "stop it, or choose another socket")
+}
+
+// removeStale removes the socket of a process that ended without doing so. A
+// socket that answers belongs to a program that knows nothing of the lock.
+func removeStale(ctx context.Context, path string) error {
+	st, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at socket: %w", err)
+	}
+	if st.Mode()&os.ModeSocket == 0 {
+		return driver.WithHint(fmt.Errorf("%s exists and is not a socket", path), "choose another path, or remove it")
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := endpoint{"unix", path}.dial(ctx)
+	if err == nil || errors.Is(err, unix.EAGAIN) {
+		holder := "another process"
+		if conn != nil {
+			if name := connProcess(conn); name != "" {
+				holder = name
+			}
+			conn.Close()
+		}
+		return inUse(path, holder)
+	}
+	if !errors.Is(err, unix.ECONNREFUSED) {
+		return fmt.Errorf("look at socket: %w", err)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove stale socket: %w", err)
+	}
+	return nil
+}
+
+// connProcess names the process at the other end of a unix connection.
+func connProcess(conn net.Conn) (name string) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return ""
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return ""
+	}
+	_ = rc.Control(func(fd uintptr) { name = peerProcess(int(fd)) })
+	return name
+}
+
+// Close stops listening, removes the socket and gives up the lock.
+func (l *lockedListener) Close() error {
+	err := l.UnixListener.Close()
+	return errors.Join(err, l.lock.Close())
+}

@@ -1,0 +1,199 @@
+package zmq
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
+)
+
+// puller is PULL: the service's side of the IPC hop. It binds; any number of
+// workers connect, and all that they send is for it.
+type puller struct {
+	cfg      driver.Config
+	hello    zmtp.HandshakeConfig
+	listener *lockedListener
+	in       *inbox
+
+	refusals  refusals
+	malformed atomic.Uint64
+	peers     atomic.Int64
+
+	wg sync.WaitGroup // the accept loop and the connections
+
+	mu       sync.Mutex
+	conns    map[net.Conn]struct{}
+	draining bool
+	closed   bool
+}
+
+func openPuller(ctx context.Context, cfg driver.Config) (*puller, error) {
+	if err := checkParams(&cfg); err != nil {
+		return nil, err
+	}
+	l, err := listenUnix(ctx, cfg.Socket, ownerName(&cfg))
+	if err != nil {
+		return nil, err
+	}
+	p := &puller{
+		cfg:      cfg,
+		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Pull, AsServer: true, Properties: ours(&cfg)},
+		listener: l,
+		in:       newInbox(),
+		refusals: refusals{log: cfg.Log, what: "worker refused"},
+		conns:    make(map[net.Conn]struct{}),
+	}
+	p.wg.Go(func() { acceptAll(l, cfg.Log, p.take) })
+	return p, nil
+}
+
+// take serves one connection, if there is room for it.
+func (p *puller) take(conn net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.draining || p.closed:
+		conn.Close()
+	case len(p.conns) >= p.cfg.MaxPeers:
+		p.refusals.add(remoteName(conn), fmt.Errorf("%d workers are connected already", p.cfg.MaxPeers))
+		conn.Close()
+	default:
+		p.conns[conn] = struct{}{}
+		p.wg.Go(func() { p.serve(conn) })
+	}
+}
+
+// serve reads from one worker until it ends.
+func (p *puller) serve(conn net.Conn) {
+	defer p.forget(conn)
+	name := remoteName(conn)
+	_ = conn.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout))
+	peer, rest, err := shake(conn, p.hello)
+	if err != nil {
+		conn.Close()
+		p.mu.Lock()
+		ending := p.draining || p.closed
+		p.mu.Unlock()
+		if !ending {
+			p.refusals.add(name, err)
+		}
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	id, _ := peer.Properties.Get(propertyID)
+	k := newLink(conn, &p.cfg, peer)
+	k.address = name
+	k.patient = true // a worker that is stopped keeps its connection: nothing else is waiting for it
+	k.malformed, k.report = &p.malformed, &p.refusals
+	p.peers.Add(1)
+	defer p.peers.Add(-1)
+	p.cfg.Log.Debug("worker connected", "peer", name, "id", id)
+
+	var writer sync.WaitGroup
+	writer.Go(func() { k.write(nil) })
+	k.read(p.in, rest, p.cfg.MaxPayload+envelopeGrowth, &driver.Source{Publisher: id, Address: name})
+	k.close(errClosed)
+	writer.Wait()
+	if isProtocol(k.reason) {
+		p.malformed.Add(1)
+		p.refusals.add(name, k.reason)
+	}
+	p.cfg.Log.Debug("worker gone", "peer", name, "reason", k.reason)
+}
+
+// forget removes a connection; the last one of a drain ends it.
+func (p *puller) forget(conn net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, conn)
+	p.endDrainLocked()
+}
+
+func (p *puller) endDrainLocked() {
+	if !p.draining || len(p.conns) > 0 {
+		return
+	}
+	select {
+	case <-p.in.drained:
+	default:
+		close(p.in.drained)
+	}
+}
+
+// Receive implements driver.Subscriber.
+func (p *puller) Receive(ctx context.Context, dst []driver.Message) (int, error) {
+	return p.in.receive(ctx, dst)
+}
+
+// Subscribe does nothing: a PULL gets everything.
+func (p *puller) Subscribe(context.Context, ...string) error { return p.alive() }
+
+// Unsubscribe does nothing: a PULL gets everything.
+func (p *puller) Unsubscribe(context.Context, ...string) error { return p.alive() }
+
+func (p *puller) alive() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return driver.ErrClosed
+	}
+	return nil
+}
+
+// Drain implements driver.Drainer. A worker's connection is shut for what it
+// would send from now on, which the worker keeps for the next service; what it
+// has sent is still read. Unix sockets keep these two apart.
+func (p *puller) Drain() {
+	p.mu.Lock()
+	if p.draining || p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.draining = true
+	for conn := range p.conns {
+		if rc, err := conn.(syscall.Conn).SyscallConn(); err == nil {
+			_ = rc.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })
+		}
+	}
+	p.endDrainLocked()
+	p.mu.Unlock()
+	p.listener.Close()
+}
+
+// Close implements driver.Subscriber.
+func (p *puller) Close() error {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		close(p.in.closed)
+		for conn := range p.conns {
+			conn.Close()
+		}
+	}
+	p.mu.Unlock()
+	p.listener.Close()
+	p.wg.Wait()
+	return nil
+}
+
+// Addr implements driver.Bound.
+func (p *puller) Addr() net.Addr { return p.listener.Addr() }
+
+// Status implements driver.Statuser.
+func (p *puller) Status() driver.Status {
+	return driver.Status{
+		Peers:     int(p.peers.Load()),
+		Messages:  p.in.messages.Load(),
+		Bytes:     p.in.bytes.Load(),
+		Refused:   p.refusals.count.Load(),
+		Malformed: p.malformed.Load(),
+	}
+}

@@ -1,0 +1,329 @@
+package zmq
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/backoff"
+	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
+)
+
+// pushReconnectMax bounds the delay between attempts to reach the service of
+// the same host: they are cheap, and events wait.
+const pushReconnectMax = time.Second
+
+// pusher is PUSH: a worker's side of the IPC hop. It connects when the first
+// event comes. Events wait in a bounded queue, as the bytes of the wire, and
+// are written in batches that grow by themselves while a write is under way.
+type pusher struct {
+	cfg    driver.Config
+	hello  zmtp.HandshakeConfig
+	target endpoint
+
+	refusals  refusals
+	malformed atomic.Uint64
+	messages  atomic.Uint64
+	bytes     atomic.Uint64
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	queue   []byte // whole messages, not being written
+	writing []byte // the batch being written; what is left of it after a failure
+	spare   []byte // an empty buffer
+	link    *link
+	why     error // why there is none
+	started bool
+	closed  bool
+	token   uint64 // of the latest Flush
+	echoed  uint64 // the latest that the service has confirmed
+	changed chan struct{}
+}
+
+func openPusher(cfg driver.Config) (*pusher, error) {
+	if err := checkParams(&cfg); err != nil {
+		return nil, err
+	}
+	if err := checkPath(cfg.Socket); err != nil {
+		return nil, err
+	}
+	p := &pusher{
+		cfg:      cfg,
+		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Push, Properties: ours(&cfg)},
+		target:   endpoint{"unix", cfg.Socket},
+		refusals: refusals{log: cfg.Log, what: "service refused"},
+		changed:  make(chan struct{}),
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p, nil
+}
+
+// Publish queues. It blocks while the queue is full: the service is absent or
+// slow.
+func (p *pusher) Publish(ctx context.Context, msgs []driver.Message) (int, error) {
+	for i := range msgs {
+		if err := p.push(ctx, &msgs[i]); err != nil {
+			return i, err
+		}
+	}
+	return len(msgs), nil
+}
+
+func (p *pusher) push(ctx context.Context, m *driver.Message) error {
+	if len(m.Payload) > p.cfg.MaxPayload {
+		return driver.ErrTooLarge
+	}
+	size := zmtp.Message2Size(len(m.Topic), len(m.Payload))
+	for {
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			return driver.ErrClosed
+		}
+		waiting := len(p.queue) + len(p.writing)
+		if waiting == 0 || int64(waiting+size) <= p.cfg.Queue {
+			first := len(p.queue) == 0
+			p.queue = zmtp.AppendMessage2(p.queue, m.Topic, m.Payload)
+			if !p.started {
+				p.started = true
+				p.wg.Go(p.run)
+			}
+			link := p.link
+			p.mu.Unlock()
+			if first && link != nil {
+				link.ring()
+			}
+			p.messages.Add(1)
+			p.bytes.Add(uint64(len(m.Payload)))
+			return nil
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return p.explain(ctx.Err())
+		}
+	}
+}
+
+// explain adds to a time-out why nothing moved.
+func (p *pusher) explain(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link == nil && p.why != nil {
+		return driver.WithHint(fmt.Errorf("%w: the service at %s can't be reached: %w", err, p.target, p.why), "is the publisher service running on this host?")
+	}
+	return fmt.Errorf("%w: the service at %s is not taking events", err, p.target)
+}
+
+// Flush waits until the service has read everything, and, where it can, has
+// confirmed that.
+func (p *pusher) Flush(ctx context.Context) error {
+	asked := (*link)(nil)
+	var token uint64
+	for {
+		p.mu.Lock()
+		closed, changed := p.closed, p.changed
+		empty := len(p.queue)+len(p.writing) == 0
+		k, idle := p.link, !p.started
+		if empty && k != nil && k != asked && k.pings.Load() {
+			// Written, but a write is only the kernel's word.
+			p.token++
+			asked, token = k, p.token
+			var context [8]byte
+			binary.BigEndian.PutUint64(context[:], token)
+			k.send(zmtp.AppendPing(nil, 0, context[:]))
+		}
+		done := empty && (idle || k != nil && (!k.pings.Load() || k == asked && p.echoed >= token))
+		p.mu.Unlock()
+		switch {
+		case closed:
+			return driver.ErrClosed
+		case done:
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return p.explain(ctx.Err())
+		}
+	}
+}
+
+// Close implements driver.Publisher. What is queued is dropped.
+func (p *pusher) Close() error {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		p.cancel()
+		p.notifyLocked()
+	}
+	p.mu.Unlock()
+	p.wg.Wait()
+	return nil
+}
+
+// Status implements driver.Statuser.
+func (p *pusher) Status() driver.Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := driver.Status{
+		Messages:  p.messages.Load(),
+		Bytes:     p.bytes.Load(),
+		Malformed: p.malformed.Load(),
+		Refused:   p.refusals.count.Load(),
+		Retained:  int64(len(p.queue) + len(p.writing)),
+	}
+	if p.link != nil {
+		st.Peers = 1
+	}
+	return st
+}
+
+// notifyLocked wakes everyone who waits for a change.
+func (p *pusher) notifyLocked() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// run connects again and again.
+func (p *pusher) run() {
+	pause := &backoff.Backoff{Min: min(p.cfg.ReconnectMin, pushReconnectMax), Max: min(p.cfg.ReconnectMax, pushReconnectMax)}
+	for p.ctx.Err() == nil {
+		up, err := p.connect()
+		if p.ctx.Err() != nil {
+			return
+		}
+		if up {
+			pause.Reset()
+			p.cfg.Log.Info("service lost", "socket", p.target.address, "reason", err)
+		} else if isProtocol(err) {
+			p.refusals.add(p.target.String(), err)
+		}
+		p.mu.Lock()
+		p.why = err
+		p.mu.Unlock()
+		if await(p.ctx, pause.Next()) != nil {
+			return
+		}
+	}
+}
+
+// connect makes one connection and serves it until it ends.
+func (p *pusher) connect() (up bool, err error) {
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.HandshakeTimeout)
+	defer cancel()
+	conn, err := p.target.dial(ctx)
+	if err != nil {
+		return false, err
+	}
+	stop := context.AfterFunc(p.ctx, func() { conn.Close() })
+	defer stop()
+	_ = conn.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout))
+	peer, rest, err := shake(conn, p.hello)
+	if err != nil {
+		conn.Close()
+		return false, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+
+	k := newLink(conn, &p.cfg, peer)
+	k.address = p.target.String()
+	k.patient = true // a service that is stopped still has what was sent
+	k.malformed, k.report = &p.malformed, &p.refusals
+	k.onPong = func(context []byte) { p.pong(k, context) }
+	p.mu.Lock()
+	p.link, p.why = k, nil
+	p.notifyLocked()
+	p.mu.Unlock()
+
+	// The service sends nothing but control frames; the inbox stays empty.
+	in := newInbox()
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		k.read(in, rest, maxRequest, nil)
+		k.close(errClosed)
+	})
+	k.write(p.feed)
+	close(in.closed)
+	reader.Wait()
+
+	p.mu.Lock()
+	p.link = nil
+	p.notifyLocked()
+	p.mu.Unlock()
+	return true, k.reason
+}
+
+// feed writes batches until the queue is empty.
+func (p *pusher) feed(conn net.Conn) error {
+	for {
+		p.mu.Lock()
+		if len(p.writing) == 0 {
+			p.writing, p.queue, p.spare = p.queue, p.spare[:0], nil
+		}
+		batch := p.writing
+		p.mu.Unlock()
+		if len(batch) == 0 {
+			return nil
+		}
+		n, err := conn.Write(batch)
+		p.mu.Lock()
+		if err == nil {
+			p.spare, p.writing = batch[:0], nil
+		} else {
+			p.writing = unsent(batch, n)
+		}
+		p.notifyLocked()
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// unsent returns the part of a batch that is to be sent again after n bytes of
+// it were written: from the first message that was not written whole.
+func unsent(batch []byte, n int) []byte {
+	whole := 0
+	for off := 0; off < n; {
+		f, size, _, err := zmtp.ParseFrame(batch[off:], len(batch))
+		if err != nil || size == 0 || off+size > n {
+			break
+		}
+		off += size
+		if !f.More {
+			whole = off
+		}
+	}
+	return batch[whole:]
+}
+
+// pong notes that the service has read everything up to a Flush.
+func (p *pusher) pong(k *link, context []byte) {
+	if len(context) != 8 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link == k {
+		p.echoed = max(p.echoed, min(p.token, binary.BigEndian.Uint64(context)))
+		p.notifyLocked()
+	}
+}
+
+// isProtocol says whether a peer violated the protocol.
+func isProtocol(err error) bool {
+	var protocol *zmtp.ProtocolError
+	return errors.As(err, &protocol)
+}
