@@ -1,0 +1,363 @@
+package wyvern
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/envelope"
+)
+
+const (
+	// maxBatch is how many messages go to or come from a driver at once.
+	maxBatch = 512
+	// batchBytes is when a batch is large enough, whatever its count; one
+	// message may go past it. It bounds scratch.
+	batchBytes = 1 << 20
+)
+
+// Publisher numbers events and hands them to a driver.
+//
+// The events of a topic are numbered 1, 2, 3, ... in the order in which the
+// driver accepted them. For that it remembers each topic that it ever published
+// to, about 100 bytes of memory each, until it is closed.
+//
+// All methods may be called by any number of goroutines.
+type Publisher struct {
+	half  driver.Publisher
+	name  string // of the driver
+	id    string
+	epoch uint64
+	limit int // bytes of one encoded event
+
+	messages, bytes atomic.Uint64
+
+	closing   chan struct{} // closed when Shutdown or Close began
+	closeOnce func()        // closes it
+	close     func() error  // closes the half, once
+
+	// lock holds a value while somebody numbers events and hands them over:
+	// both in one, because the order of numbers is the order of acceptance. It
+	// is not a mutex because a driver may block for as long as its queue is
+	// full, and who waits behind that must be able to give up. It guards what
+	// follows.
+	lock    chan struct{}
+	topics  map[string]*series
+	batch   []driver.Message
+	owners  []*series // of the batch's messages
+	scratch []byte    // the batch's bytes
+}
+
+// series numbers the events of one topic.
+type series struct {
+	last uint64 // the last number given
+}
+
+func newPublisher(half driver.Publisher, name string, cfg driver.Config, limit int) *Publisher {
+	p := &Publisher{
+		half: half, name: name, id: cfg.ID, epoch: cfg.Epoch, limit: limit,
+		closing: make(chan struct{}),
+		lock:    make(chan struct{}, 1),
+		topics:  make(map[string]*series),
+	}
+	p.closeOnce = sync.OnceFunc(func() { close(p.closing) })
+	p.close = sync.OnceValue(half.Close)
+	return p
+}
+
+// ID returns the stable identity.
+func (p *Publisher) ID() string { return p.id }
+
+// Epoch returns the number of this incarnation.
+func (p *Publisher) Epoch() uint64 { return p.epoch }
+
+// Addr returns where the publisher can be reached, or nil if its driver doesn't
+// bind.
+func (p *Publisher) Addr() net.Addr {
+	if b, ok := p.half.(driver.Bound); ok {
+		return b.Addr()
+	}
+	return nil
+}
+
+// Status returns what the driver knows of itself, or else what was counted
+// here.
+func (p *Publisher) Status() driver.Status {
+	if s, ok := p.half.(driver.Statuser); ok {
+		return s.Status()
+	}
+	return driver.Status{Messages: p.messages.Load(), Bytes: p.bytes.Load()}
+}
+
+// Publish hands one event to the driver: when it returns nil, the event will
+// reach whoever holds its topic and is connected, as far as the driver can. It
+// blocks while the driver's queue is full, until ctx ends; then the event was
+// not sent and its number goes to the next one.
+func (p *Publisher) Publish(ctx context.Context, e Event) error {
+	var f envelope.Fields
+	err := p.check(&e, &f)
+	if err == nil {
+		err = p.acquire(ctx)
+	}
+	if err != nil {
+		return wrap("publish", p.name, e.Topic, err)
+	}
+	p.encode(&f, e.Topic)
+	if err = p.checkSize(); err == nil {
+		_, err = p.handOver(ctx)
+	}
+	p.release()
+	return wrap("publish", p.name, e.Topic, err)
+}
+
+// PublishBatch hands over several events, in order and with no other between
+// them. It returns how many were accepted; the error is about the next one.
+func (p *Publisher) PublishBatch(ctx context.Context, events []Event) (n int, err error) {
+	if len(events) == 0 {
+		return 0, nil
+	}
+	if err := p.acquire(ctx); err != nil {
+		return 0, wrap("publish", p.name, events[0].Topic, err)
+	}
+	defer p.release()
+	for n < len(events) && err == nil {
+		for i := n; i < len(events) && p.room() && err == nil; i++ {
+			var f envelope.Fields
+			if err = p.check(&events[i], &f); err == nil {
+				p.encode(&f, events[i].Topic)
+				err = p.checkSize()
+			}
+		}
+		// What was good goes before the error of what was not.
+		accepted, handErr := p.handOver(ctx)
+		n += accepted
+		if handErr != nil {
+			err = handErr
+		}
+	}
+	if err != nil {
+		return n, wrap("publish", p.name, events[n].Topic, err)
+	}
+	return n, nil
+}
+
+// forward is PublishBatch for messages that somebody else has encoded. It
+// returns how many were accepted, and why not the next one: bad when that is
+// the message's own fault, err when it can be tried again.
+func (p *Publisher) forward(ctx context.Context, msgs []driver.Message) (n int, bad, err error) {
+	if err := p.acquire(ctx); err != nil {
+		return 0, nil, err
+	}
+	defer p.release()
+	for n < len(msgs) && bad == nil && err == nil {
+		for i := n; i < len(msgs) && p.room() && bad == nil; i++ {
+			bad = p.renumber(&msgs[i])
+		}
+		// What was good goes before the error of what was not.
+		var accepted int
+		accepted, err = p.handOver(ctx)
+		n += accepted
+	}
+	if err != nil {
+		if errors.Is(err, ErrTooLarge) {
+			return n, err, nil
+		}
+		return n, nil, err
+	}
+	return n, bad, nil
+}
+
+// Flush blocks until everything accepted so far was handed to every peer that
+// takes it, or ctx ends. An error means that something may be left.
+func (p *Publisher) Flush(ctx context.Context) error {
+	return wrap("flush", p.name, "", p.half.Flush(ctx))
+}
+
+// Shutdown refuses new events, flushes, and closes, even when the flush failed
+// or ctx ended, which is then the error.
+func (p *Publisher) Shutdown(ctx context.Context) error {
+	select {
+	case <-p.closing:
+		return p.Close()
+	default:
+	}
+	p.closeOnce()
+	var err error
+	select {
+	case p.lock <- struct{}{}: // until the end: nothing comes after the flush
+		if err = p.half.Flush(ctx); errors.Is(err, ErrClosed) {
+			err = nil // by Close, which is not waited for to fail twice
+		}
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if closeErr := p.close(); err == nil {
+		err = closeErr
+	}
+	return wrap("shut down publisher", p.name, "", err)
+}
+
+// Close stops at once, without a flush. It is idempotent and wakes whoever is
+// blocked.
+func (p *Publisher) Close() error {
+	p.closeOnce()
+	return wrap("close publisher", p.name, "", p.close())
+}
+
+// acquire takes the lock.
+func (p *Publisher) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-p.closing:
+		return ErrClosed
+	default:
+	}
+	select {
+	case p.lock <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case p.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.closing:
+		return ErrClosed
+	}
+}
+
+// release gives the lock back.
+func (p *Publisher) release() {
+	if cap(p.scratch) > 4*batchBytes {
+		p.scratch = nil
+	}
+	<-p.lock
+}
+
+// check reports why an event can't be sent, and sets f to its fields.
+func (p *Publisher) check(e *Event, f *envelope.Fields) error {
+	if err := checkTopic(e.Topic); err != nil {
+		return err
+	}
+	e.fields(f)
+	// A first test, before anything is copied.
+	if size := len(e.Table) + len(e.Key) + len(e.Action) + len(e.Value); size > p.limit {
+		return p.tooLarge(size)
+	}
+	if err := f.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
+	}
+	return nil
+}
+
+func (p *Publisher) tooLarge(size int) error {
+	return fmt.Errorf("%w: %d bytes, more than %d", ErrTooLarge, size, p.limit)
+}
+
+// room tells whether the batch may get another message.
+func (p *Publisher) room() bool {
+	return len(p.batch) < maxBatch && len(p.scratch) < batchBytes
+}
+
+// encode numbers one event and appends it to the batch. Caller holds the lock.
+func (p *Publisher) encode(f *envelope.Fields, topic string) {
+	s := p.topics[topic]
+	if s == nil {
+		s = p.begin(topic)
+	}
+	s.last++
+	f.Epoch, f.Seq = p.epoch, s.last
+	start := len(p.scratch)
+	p.scratch = append(p.scratch, topic...)
+	body := len(p.scratch)
+	p.scratch = envelope.Append(p.scratch, f)
+	p.add(p.scratch[start:body:body], p.scratch[body:], s)
+}
+
+// checkSize takes back the last event of the batch if it is too large.
+func (p *Publisher) checkSize() error {
+	last := len(p.batch) - 1
+	size := len(p.batch[last].Payload)
+	if size <= p.limit {
+		return nil
+	}
+	p.owners[last].last--
+	p.batch, p.owners = p.batch[:last], p.owners[:last]
+	return p.tooLarge(size)
+}
+
+// errTopic is why renumber refuses a message whose topic is none.
+var errTopic = errors.New("not a topic")
+
+// renumber appends an encoded event to the batch, under our own number. Caller
+// holds the lock.
+func (p *Publisher) renumber(m *driver.Message) error {
+	s := p.topics[string(m.Topic)]
+	if s == nil {
+		if !validTopic(m.Topic) {
+			return errTopic
+		}
+	}
+	seq := uint64(1)
+	if s != nil {
+		seq = s.last + 1
+	}
+	if size := len(m.Payload); size > p.limit {
+		return p.tooLarge(size) // as it came: our own numbers don't count
+	}
+	start := len(p.scratch)
+	scratch, err := envelope.Renumber(p.scratch, m.Payload, p.epoch, seq)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		s = p.begin(string(m.Topic))
+	}
+	s.last = seq
+	p.scratch = scratch
+	p.add(m.Topic, scratch[start:], s)
+	return nil
+}
+
+// begin starts to number a topic.
+func (p *Publisher) begin(topic string) *series {
+	s := new(series)
+	p.topics[strings.Clone(topic)] = s // the caller's may be part of something large
+	return s
+}
+
+func (p *Publisher) add(topic, payload []byte, s *series) {
+	p.batch = append(p.batch, driver.Message{Topic: topic, Payload: payload})
+	p.owners = append(p.owners, s)
+}
+
+// handOver publishes the batch and empties it. The numbers of what was not
+// accepted are free again. Caller holds the lock.
+func (p *Publisher) handOver(ctx context.Context) (n int, err error) {
+	if len(p.batch) > 0 {
+		n, err = p.half.Publish(ctx, p.batch)
+		if n < len(p.batch) && err == nil {
+			err = fmt.Errorf("the driver accepted %d of %d events and gave no reason", n, len(p.batch))
+		}
+		bytes := 0
+		for i := range p.batch[:n] {
+			bytes += len(p.batch[i].Payload)
+		}
+		for _, s := range p.owners[n:] {
+			s.last--
+		}
+		p.messages.Add(uint64(n))
+		p.bytes.Add(uint64(bytes))
+	}
+	clear(p.batch)
+	p.batch, p.owners, p.scratch = p.batch[:0], p.owners[:0], p.scratch[:0]
+	return n, err
+}

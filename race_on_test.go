@@ -1,0 +1,5 @@
+//go:build race
+
+package wyvern
+
+const raceEnabled = true
