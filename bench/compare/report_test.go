@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sample is a report of one paced and one fanout size.
+func sample(oursCPU float64, lost uint64, oursErr error) *report {
+	r := newReport(&options{rounds: 3, duration: time.Second}, network{Own: true, Congestion: "cubic"})
+	s := scenario{
+		name: "fanout", billed: "publisher", sizes: []size{{Subs: 10}},
+		targets: []target{{"publisher CPU per delivery", cpu, atMost, 0.2}},
+	}
+	r.add(s, []rival{oneThread, twoThreads, oursRival})
+	for round := range 3 {
+		r.record(s, s.sizes[0], oneThread, round, figures{PerSecond: 2e6, CPU: 500 + float64(round)}, nil)
+		r.record(s, s.sizes[0], twoThreads, round, figures{PerSecond: 2e6, CPU: 400 + float64(round)}, nil)
+		r.record(s, s.sizes[0], oursRival, round, figures{PerSecond: 2e7, CPU: oursCPU, Lost: lost}, oursErr)
+	}
+	r.judge()
+	return r
+}
+
+func TestReportJudgesAgainstTheBestVariant(t *testing.T) {
+	cases := []struct {
+		name string
+		r    *report
+		want string
+		met  bool
+	}{
+		{"met", sample(60.15, 0, nil), "ours / libzmq io=2 = 0.150, target <= 0.20: met", true},
+		{"missed", sample(100.25, 0, nil), "ours / libzmq io=2 = 0.250, target <= 0.20: MISSED", false},
+		{"loss", sample(60, 1, nil), "no valid run of ours", false},
+		{"not built", sample(0, 0, errNotBuilt), "not built yet", false},
+		{"failed", sample(0, 0, errors.New("x")), "no valid run of ours", false},
+	}
+	for _, c := range cases {
+		if len(c.r.Verdicts) != 1 {
+			t.Fatalf("%s: %d verdicts, want 1", c.name, len(c.r.Verdicts))
+		}
+		if got := c.r.Verdicts[0].String(); !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %q, want %q in it", c.name, got, c.want)
+		}
+		if c.r.missed() == c.met {
+			t.Errorf("%s: missed() = %v", c.name, c.r.missed())
+		}
+	}
+}
+
+func TestReportWithoutOursJudgesNothing(t *testing.T) {
+	r := newReport(&options{}, network{})
+	s := scenario{name: "ipc", sizes: []size{{Workers: 1}}, targets: []target{{"events per second", perSecond, atLeast, 2}}}
+	r.add(s, []rival{oneThread})
+	r.judge()
+	if len(r.Verdicts) != 0 || r.missed() {
+		t.Errorf("got verdicts %v", r.Verdicts)
+	}
+}
+
+func TestTargetsOfTheOtherKinds(t *testing.T) {
+	rowOf := func(r rival, v float64) *row {
+		return &row{Rival: r, Runs: []run{{figures: figures{PerSecond: v}, Valid: true}}}
+	}
+	rivals := []*row{rowOf(oneThread, 1e6), rowOf(twoThreads, 2e6)}
+	double := target{"events per second", perSecond, atLeast, 2}
+	if v := double.judge(rowOf(oursRival, 4e6), rivals); !v.Met || v.Against != twoThreads.Name {
+		t.Errorf("got %+v, want met against the faster variant", v)
+	}
+	if v := double.judge(rowOf(oursRival, 3.9e6), rivals); v.Met {
+		t.Errorf("got %+v, want missed", v)
+	}
+	fast := target{"events per second", perSecond, reaches, 1.5e6}
+	if v := fast.judge(rowOf(oursRival, 1.5e6), nil); !v.Met {
+		t.Errorf("got %+v, want met", v)
+	}
+	if v := fast.judge(rowOf(oursRival, 1.4e6), nil); v.Met {
+		t.Errorf("got %+v, want missed", v)
+	}
+}
+
+func TestReportPrintsLossAsInvalid(t *testing.T) {
+	var out strings.Builder
+	sample(60, 7, nil).print(&out)
+	for _, want := range []string{"congestion control cubic", "own network namespace", "21    0 of 3 INVALID", "401 [400 402]"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestReportWritesEveryRoundAsJSON(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "r.json")
+	if err := sample(60, 0, nil).writeJSON(file); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got report
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Rows) != 3 || len(got.Rows[0].Runs) != 3 || got.Rows[0].Runs[2].CPU != 502 || !got.Verdicts[0].Met {
+		t.Errorf("got %s", b)
+	}
+	if got.Machine.Libzmq == "" || got.Machine.Kernel == "" || got.Machine.Network.Congestion != "cubic" {
+		t.Errorf("machine is %+v", got.Machine)
+	}
+}
+
+func TestOptionsRefuse(t *testing.T) {
+	for _, args := range []string{
+		"-scenario x", "-rivals x", "-subs 0", "-subs a", "-paced 100", "-paced 100:0s", "-ipc-workers 9",
+		"-chain-workers 0", "-worker x", "-rounds 0", "-duration 0s", "-hwm -1",
+	} {
+		if _, err := parseOptions(strings.Fields(args)); err == nil {
+			t.Errorf("%s: want an error", args)
+		}
+	}
+}
