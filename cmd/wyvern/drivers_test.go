@@ -1,0 +1,42 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+)
+
+func TestDrivers(t *testing.T) {
+	text, js := run(t, "", "drivers"), run(t, "", "drivers", "-o", "json")
+	if text.status != 0 || js.status != 0 {
+		t.Fatalf("%+v\n%+v", text, js)
+	}
+	var rows []struct {
+		Alias, Hop, Roles string
+		Capabilities      map[string]any
+	}
+	if err := json.Unmarshal([]byte(js.stdout), &rows); err != nil {
+		t.Fatal(err)
+	}
+	want := 0
+	for _, a := range driver.Aliases() {
+		for _, h := range []driver.Hop{driver.Network, driver.IPC} {
+			if a.Part(h).Driver != nil {
+				want++
+			}
+		}
+		if !strings.Contains(text.stdout, "\n"+a.Name+" ") {
+			t.Errorf("no %s in the table:\n%s", a.Name, text.stdout)
+		}
+	}
+	if len(rows) != want || want == 0 {
+		t.Errorf("%d rows, want %d", len(rows), want)
+	}
+	for _, r := range rows {
+		if r.Alias == "zmq_bind_pubsub_driver" && r.Hop == "ipc" && (r.Roles != "subscriber" || r.Capabilities["ordered"] != true) {
+			t.Errorf("%+v", r)
+		}
+	}
+}
