@@ -12,6 +12,7 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
+	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 )
 
 // fakeDriver hands out one fake half of each kind.
@@ -267,6 +268,9 @@ func openFakeSubscriber(t testing.TB, half driver.Subscriber, handler func(conte
 	s, err := OpenSubscriber(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, l := range []*lograte.Limiter{&s.malformedLog, &s.topicLog, &s.handlerLog, &s.receiveLog} {
+		l.Burst = 1 // so that few messages show what is suppressed
 	}
 	t.Cleanup(func() { s.Close() })
 	return s

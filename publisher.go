@@ -37,9 +37,10 @@ type Publisher struct {
 
 	messages, bytes atomic.Uint64
 
-	closing   chan struct{} // closed when Shutdown or Close began
-	closeOnce func()        // closes it
-	close     func() error  // closes the half, once
+	closing chan struct{} // closed when Shutdown or Close began
+	closed  chan struct{} // closed when the half is
+	refuse  func()        // closes closing, once
+	close   func() error  // closes the half, once
 
 	// lock holds a value while somebody numbers events and hands them over:
 	// both in one, because the order of numbers is the order of acceptance. It
@@ -62,11 +63,15 @@ func newPublisher(half driver.Publisher, name string, cfg driver.Config, limit i
 	p := &Publisher{
 		half: half, name: name, id: cfg.ID, epoch: cfg.Epoch, limit: limit,
 		closing: make(chan struct{}),
+		closed:  make(chan struct{}),
 		lock:    make(chan struct{}, 1),
 		topics:  make(map[string]*series),
 	}
-	p.closeOnce = sync.OnceFunc(func() { close(p.closing) })
-	p.close = sync.OnceValue(half.Close)
+	p.refuse = sync.OnceFunc(func() { close(p.closing) })
+	p.close = sync.OnceValue(func() error {
+		defer close(p.closed)
+		return half.Close()
+	})
 	return p
 }
 
@@ -181,18 +186,19 @@ func (p *Publisher) Flush(ctx context.Context) error {
 // Shutdown refuses new events, flushes, and closes, even when the flush failed
 // or ctx ended, which is then the error.
 func (p *Publisher) Shutdown(ctx context.Context) error {
+	p.refuse()
 	select {
-	case <-p.closing:
+	case <-p.closed:
 		return p.Close()
 	default:
 	}
-	p.closeOnce()
 	var err error
 	select {
 	case p.lock <- struct{}{}: // until the end: nothing comes after the flush
 		if err = p.half.Flush(ctx); errors.Is(err, ErrClosed) {
-			err = nil // by Close, which is not waited for to fail twice
+			err = nil // somebody has called Close, and knows
 		}
+	case <-p.closed: // by another Shutdown, which has the lock, or by Close
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -205,7 +211,7 @@ func (p *Publisher) Shutdown(ctx context.Context) error {
 // Close stops at once, without a flush. It is idempotent and wakes whoever is
 // blocked.
 func (p *Publisher) Close() error {
-	p.closeOnce()
+	p.refuse()
 	return wrap("close publisher", p.name, "", p.close())
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
@@ -278,6 +279,45 @@ func TestShutdownPublisher(t *testing.T) {
 			t.Errorf("Publish: %v", err)
 		}
 	}
+}
+
+// A second Shutdown doesn't cut the first one's flush short.
+func TestShutdownTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		half := &slowFlush{gate: make(chan struct{})}
+		p, err := OpenPublisher(t.Context(), PublisherOptions{Driver: fakeDriver{pub: half}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- p.Shutdown(t.Context()) }()
+		}
+		synctest.Wait()
+		if half.closed != 0 {
+			t.Error("closed during the flush")
+		}
+		close(half.gate)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if half.flushed != 1 || half.closed != 1 {
+			t.Errorf("flushed %d times, closed %d times", half.flushed, half.closed)
+		}
+	})
+}
+
+// slowFlush flushes when its gate is open.
+type slowFlush struct {
+	fakePublisher
+	gate chan struct{}
+}
+
+func (p *slowFlush) Flush(ctx context.Context) error {
+	<-p.gate
+	return p.fakePublisher.Flush(ctx)
 }
 
 // The key of the table doesn't keep what the caller's topic was cut from.

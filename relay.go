@@ -13,6 +13,7 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
+	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 )
 
 // drainTimeout is after how much silence the source counts as empty, for
@@ -51,7 +52,7 @@ type Relay struct {
 		events, bytes, malformed, tooLarge, badTopics, syncs, abandoned atomic.Uint64
 		pending                                                         atomic.Int64
 	}
-	rejectLog, retryLog rateLog
+	rejectLog, retryLog lograte.Limiter
 }
 
 // RelayStats are counters, which only rise, and Pending.
@@ -208,7 +209,7 @@ func (r *Relay) run(ctx, wakeable context.Context) error {
 			// Our own: a sync is due, or Drain was called.
 		default:
 			// Not what a driver should return, and no reason to stop.
-			r.retryLog.warn(r.log, "receive", "driver", r.name, "error", err)
+			r.retryLog.Warn(r.log, "receive", "driver", r.name, "error", err)
 			pause(ctx, r.retry.Next())
 		}
 		if err := r.tell(ctx, time.Now()); err != nil {
@@ -267,7 +268,7 @@ func (r *Relay) move(ctx context.Context, msgs []driver.Message) error {
 			r.log.Warn("relay ended with events in hand", "driver", r.name, "events", len(msgs), "error", err)
 			return err
 		default:
-			r.retryLog.warn(r.log, "publish; trying again", "driver", r.name, "error", err)
+			r.retryLog.Warn(r.log, "publish; trying again", "driver", r.name, "error", err)
 			pause(ctx, r.retry.Next())
 		}
 	}
@@ -276,7 +277,7 @@ func (r *Relay) move(ctx context.Context, msgs []driver.Message) error {
 
 // reject is called for a message that can't be moved.
 func (r *Relay) reject(m *driver.Message, err error) {
-	r.rejectLog.warn(r.log, "event refused", "driver", r.name, "source", address(m.Source),
+	r.rejectLog.Warn(r.log, "event refused", "driver", r.name, "source", address(m.Source),
 		"topic", fmt.Sprintf("%.64q", m.Topic), "error", err)
 	switch {
 	case errors.Is(err, errTopic) || !validTopic(m.Topic):
@@ -310,7 +311,7 @@ func (r *Relay) tell(ctx context.Context, now time.Time) error {
 			return err
 		default:
 			r.syncs.again(topic)
-			r.retryLog.warn(r.log, "publish a sync; trying again", "driver", r.name, "topic", topic, "error", err)
+			r.retryLog.Warn(r.log, "publish a sync; trying again", "driver", r.name, "topic", topic, "error", err)
 		}
 	}
 	return nil

@@ -24,6 +24,7 @@ func openFakeRelay(t testing.TB, source driver.Subscriber, p *Publisher, edit ..
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.rejectLog.Burst, r.retryLog.Burst = 1, 1 // so that few messages show what is suppressed
 	t.Cleanup(func() { r.Close() })
 	return r
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
+	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
 )
 
@@ -53,7 +54,7 @@ type Subscriber struct {
 	counters struct {
 		events, filtered, malformed, badTopics, errs, panics, resyncs, bytes atomic.Uint64
 	}
-	malformedLog, topicLog, handlerLog, receiveLog rateLog
+	malformedLog, topicLog, handlerLog, receiveLog lograte.Limiter
 }
 
 // SubscriberStats are counters; they only rise.
@@ -115,7 +116,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topics ...string) error {
 		ctx, topics := context.WithoutCancel(ctx), slices.Clone(topics)
 		s.asides.Go(func() {
 			if err := s.subscribe(ctx, topics); err != nil && !errors.Is(err, ErrClosed) {
-				s.receiveLog.warn(s.log, "subscribe for a handler", "topics", topics, "error", err)
+				s.receiveLog.Warn(s.log, "subscribe for a handler", "topics", topics, "error", err)
 			}
 		})
 		return nil
@@ -310,7 +311,7 @@ func (s *Subscriber) run(ctx, handlerCtx context.Context) {
 			return
 		default:
 			// Not what a driver should return, and no reason to go deaf.
-			s.receiveLog.warn(s.log, "receive", "driver", s.name, "error", err)
+			s.receiveLog.Warn(s.log, "receive", "driver", s.name, "error", err)
 			if !pause(ctx, retry.Next()) {
 				return
 			}
@@ -336,7 +337,7 @@ func (s *Subscriber) take(ctx context.Context, m *driver.Message) {
 	if t == nil {
 		if !validTopic(m.Topic) {
 			s.counters.badTopics.Add(1)
-			s.topicLog.warn(s.log, "event with a bad topic", "driver", s.name, "source", address(m.Source),
+			s.topicLog.Warn(s.log, "event with a bad topic", "driver", s.name, "source", address(m.Source),
 				"topic", fmt.Sprintf("%.64q", m.Topic))
 			return
 		}
@@ -352,7 +353,7 @@ func (s *Subscriber) take(ctx context.Context, m *driver.Message) {
 	var f envelope.Fields
 	if err := envelope.Decode(m.Payload, &f); err != nil {
 		s.counters.malformed.Add(1)
-		s.malformedLog.warn(s.log, "malformed event", "driver", s.name, "source", address(m.Source),
+		s.malformedLog.Warn(s.log, "malformed event", "driver", s.name, "source", address(m.Source),
 			"topic", string(m.Topic), "error", err)
 		s.resync(ctx, t, string(m.Topic), publisher, ReasonMalformed)
 		return
@@ -416,7 +417,7 @@ func (s *Subscriber) handle(ctx context.Context, t *topic, e *Event, count *atom
 	if stack != nil {
 		args = append(args, "stack", string(stack))
 	}
-	s.handlerLog.warn(s.log, "handler failed", args...)
+	s.handlerLog.Warn(s.log, "handler failed", args...)
 	return false
 }
 

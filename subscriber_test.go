@@ -126,7 +126,7 @@ func TestMalformed(t *testing.T) {
 		if got := log.lines(`msg="malformed event"`); len(got) != 1 || !strings.Contains(got[0], "fake://bad") {
 			t.Errorf("log %q", got)
 		}
-		time.Sleep(logInterval)
+		time.Sleep(time.Second)
 		half.put(malformed("a"))
 		synctest.Wait()
 		if got := log.lines(`msg="malformed event"`); len(got) != 2 || !strings.Contains(got[1], "suppressed=3") {
@@ -323,6 +323,25 @@ func TestSubscribeOrder(t *testing.T) {
 		// The driver heard of the older Subscribe last, and was told again.
 		if want := []string{"-a", "+a", "-a"}; !slices.Equal(half.calls, want) {
 			t.Errorf("calls %q, want %q", half.calls, want)
+		}
+	})
+}
+
+// A topic that is dropped between its look-up and the call isn't handled.
+func TestDroppedBeforeCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		half, r := newFakeSubscriber(), &recorder{}
+		s := openFakeSubscriber(t, half, r.handle, holding("a"))
+		held := s.held.find([]byte("a"))
+		if err := s.Unsubscribe(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		if !s.handle(t.Context(), held, &Event{Action: ActionSet, Topic: "a"}, &s.counters.events) {
+			t.Error("this counts as a failure of the handler")
+		}
+		wantTexts(t, r)
+		if got := s.Stats(); got != (SubscriberStats{Filtered: 1}) || s.calls.running.Load() != nil {
+			t.Errorf("stats %+v", got)
 		}
 	})
 }

@@ -7,12 +7,14 @@
 package lograte
 
 import (
+	"context"
+	"log/slog"
 	"sync"
 	"time"
 )
 
 // Limiter passes at most Burst lines in Every. The zero value passes 5 in
-// 10 seconds.
+// a second.
 type Limiter struct {
 	Burst int
 	Every time.Duration
@@ -31,7 +33,7 @@ func (l *Limiter) Allow(now time.Time) (suppressed uint64, ok bool) {
 		burst = 5
 	}
 	if every <= 0 {
-		every = 10 * time.Second
+		every = time.Second
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,4 +47,16 @@ func (l *Limiter) Allow(now time.Time) (suppressed uint64, ok bool) {
 	l.passed++
 	suppressed, l.suppressed = l.suppressed, 0
 	return suppressed, true
+}
+
+// Warn logs msg with args, as slog takes them, or counts it.
+func (l *Limiter) Warn(log *slog.Logger, msg string, args ...any) {
+	suppressed, ok := l.Allow(time.Now())
+	if !ok {
+		return
+	}
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
+	}
+	log.Log(context.Background(), slog.LevelWarn, msg, args...)
 }
