@@ -7,10 +7,21 @@
 // writes from a few loops, each with a Poller of its own: epoll on Linux,
 // kqueue on darwin, both edge-triggered.
 //
+// # Usage
+//
+// Add a descriptor, Wait, and read or write what was reported until the system
+// says EAGAIN: an edge is told once. Wake, from another goroutine, makes Wait
+// return without an event.
+//
 // # Concurrency
 //
 // One goroutine owns a Poller: Add, Remove, Wait and Close are its own. Wake
-// alone may be called from anywhere, at any time before Close.
+// alone may be called from anywhere, at any time, even during and after Close.
+//
+// # Errors
+//
+// They are those of the system, with a word on what was tried. An interrupted
+// Wait is none: it returns early.
 package eventloop
 
 // Event says what a descriptor became ready for since the last one. Hangups

@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,9 @@ const wakeIdent = 0
 type Poller struct {
 	kqueue int
 	events []unix.Kevent_t
+
+	mu     sync.Mutex // guards closed, and with it the use of kqueue by Wake
+	closed bool
 }
 
 // New returns a Poller that reports at most batch events at a time.
@@ -85,13 +89,27 @@ func (p *Poller) Wait(dst []Event, timeout time.Duration) ([]Event, error) {
 	return dst, nil
 }
 
-// Wake makes the current or the next Wait return.
+// Wake makes the current or the next Wait return. After Close it does nothing:
+// by then the number of the descriptor may be somebody else's.
 func (p *Poller) Wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
 	var ev unix.Kevent_t
 	unix.SetKevent(&ev, wakeIdent, unix.EVFILT_USER, 0)
 	ev.Fflags = unix.NOTE_TRIGGER
 	_ = p.change(ev)
 }
 
-// Close releases the Poller, not the descriptors it watches.
-func (p *Poller) Close() error { return unix.Close(p.kqueue) }
+// Close releases the Poller, not the descriptors it watches. Idempotent.
+func (p *Poller) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	return unix.Close(p.kqueue)
+}

@@ -19,8 +19,8 @@ type Options struct {
 	// segment (1 MiB, or one event), a few that wait to be used again, and
 	// what a round of writes is reading at the moment.
 	Retention int64
-	// Loops is how many goroutines write; default half of GOMAXPROCS, from 1
-	// to 8. The connections are dealt out among them.
+	// Loops is how many goroutines write; default GOMAXPROCS, at most 8. The
+	// connections are dealt out among them.
 	Loops int
 	// MaxSubscriptions bounds the subscriptions of one session; default
 	// 100000.
@@ -54,7 +54,7 @@ func New(opts Options) (*Fanout, error) {
 	}
 	opts.Retention = max(opts.Retention, 4*segmentSize)
 	if opts.Loops <= 0 {
-		opts.Loops = min(max(runtime.GOMAXPROCS(0)/2, 1), 8)
+		opts.Loops = min(runtime.GOMAXPROCS(0), 8)
 	}
 	if opts.MaxSubscriptions <= 0 {
 		opts.MaxSubscriptions = 100000
@@ -159,6 +159,7 @@ func (f *Fanout) Close() error {
 				return
 			}
 			l.closing = true
+			l.endFlushes(0, ErrClosed)
 			l.deadline = l.now.Add(lingerTime)
 			for _, s := range l.sessions {
 				if !s.active || s.blocked {

@@ -38,7 +38,11 @@ func (l *loop) gather(s *Session) *chunk {
 	c.bytes, c.spans = nil, c.spans[:0]
 	l.scratch = l.scratch[:0]
 	switch {
-	case s.everything() || s.whole && s.round == l.round:
+	case s.at.skip > 0 && len(s.out) > 0:
+		// Private bytes wait for the end of this event. Where each write ended
+		// inside another event, they would wait for ever.
+		l.gatherRest(s, c)
+	case s.greedy || s.whole && s.round == l.round:
 		l.gatherWhole(s, c)
 	case s.round == l.round:
 		l.gatherNews(s, c)
@@ -82,22 +86,19 @@ func (l *loop) add(c *chunk, v *view, at position) (added, more bool) {
 	from, to := v.start(at.entry)+at.skip, v.start(at.entry+1)
 	size := to - from
 	n := len(c.spans)
-	if n > 0 && c.spans[n-1].at.seg == at.seg && c.spans[n-1].end(v) == from {
-		last := &c.spans[n-1]
-		last.size += size
-		if n == 1 && last.size >= directWrite {
-			c.bytes = v.data[to-last.size : to]
-			return true, last.size < wholeWrite
-		}
+	adjacent := n > 0 && c.spans[n-1].at.seg == at.seg && c.spans[n-1].end(v) == from
+	one := n == 0 || n == 1 && adjacent // still one run: may become a direct write
+	if !one && (c.bytes != nil || len(l.scratch)+size > cap(l.scratch)) {
+		return false, false // a direct run ends here, or the copy is full
+	}
+	if adjacent {
+		c.spans[n-1].size += size
 	} else {
-		if c.bytes != nil {
-			return false, false // the direct run ends here
-		}
 		c.spans = append(c.spans, span{at: at, size: size})
-		if n == 0 && size >= directWrite {
-			c.bytes = v.data[from:to]
-			return true, true
-		}
+	}
+	if run := c.spans[0].size; one && run >= directWrite {
+		c.bytes = v.data[to-run : to]
+		return true, run < wholeWrite
 	}
 	l.scratch = append(l.scratch, v.data[from:to]...)
 	return true, len(l.scratch) < gatherSize
@@ -128,13 +129,13 @@ func (l *loop) gatherNews(s *Session, c *chunk) {
 		return
 	}
 	news := l.merged[:0]
-	for _, g := range s.list {
+	for g := s.news; g != nil; g = g.next {
 		all := g.held.news
 		i := sort.Search(len(all), func(i int) bool { return !all[i].less(at) })
 		news = append(news, all[i:]...)
 	}
 	l.merged = news
-	if len(s.list) > 1 {
+	if s.topics > 1 {
 		slices.SortFunc(news, func(a, b position) int {
 			if a.less(b) {
 				return -1

@@ -27,7 +27,8 @@ type held struct {
 	holders []*holding
 	seen    uint64     // sequence of the segment of its latest event
 	round   uint64     // loop round in which news was last set
-	news    []position // this round's events of it
+	items   int        // how many events this round has of it
+	news    []position // those events, where somebody holds it; valid in the round
 }
 
 // holding is one session's hold on one topic. A session may hold a topic by
@@ -36,12 +37,12 @@ type holding struct {
 	session *Session
 	held    *held
 	count   int
-	at      int // in held.holders
+	at      int      // in held.holders
+	next    *holding // of the same session, with news in the same round
 }
 
 // prefix is one pattern of foreign peers, shared by all that asked for it.
 type prefix struct {
-	text     string
 	sessions map[*Session]int
 }
 
@@ -142,7 +143,7 @@ func (x *index) matching(text string) []*held {
 func (x *index) addPrefix(s *Session, text string) {
 	p := x.prefixes[text]
 	if p == nil {
-		p = &prefix{text: text, sessions: make(map[*Session]int)}
+		p = &prefix{sessions: make(map[*Session]int)}
 		x.prefixes[text] = p
 		i, found := slices.BinarySearch(x.lengths, len(text))
 		if !found {

@@ -1,8 +1,6 @@
 package fanlog
 
-import (
-	"sync"
-)
+import "sync"
 
 // segmentSize is the capacity of an ordinary segment; an event that is larger
 // gets a segment of its own.
@@ -27,8 +25,8 @@ type topicSlot struct {
 // log is the sequence of segments. Events are appended at its head; at its
 // tail segments retire when the budget is exceeded.
 //
-// mu guards everything and is held for short copies and scans only; it is
-// innermost: nothing else is locked under it.
+// mu guards everything but free and is held for short copies and scans only.
+// Nothing is locked under it but free.mu.
 type log struct {
 	budget int64
 
@@ -72,6 +70,7 @@ func (l *log) appendLocked(f *Frame) (rotated bool) {
 		seg = l.rotateLocked(size)
 		rotated = true
 	}
+	before := seg.overhead()
 	slot, ok := l.ids[string(f.Topic)]
 	if !ok {
 		slot = l.internLocked(string(f.Topic))
@@ -80,9 +79,8 @@ func (l *log) appendLocked(f *Frame) (rotated bool) {
 		t.last = seg.seq
 		seg.topics = append(seg.topics, slot)
 	}
-	before := cap(seg.entries)
 	seg.entries = append(seg.entries, entry{off: uint32(len(seg.data)), topic: slot})
-	l.memory += int64(cap(seg.entries)-before) * entrySize
+	l.memory += seg.overhead() - before
 	for _, p := range f.Parts {
 		seg.data = append(seg.data, p...)
 	}
@@ -177,6 +175,14 @@ func (l *log) release(seg *segment) {
 	if len(l.free.segs) < maxFree {
 		l.free.segs = append(l.free.segs, seg)
 	}
+}
+
+// newerHalf returns the sequence of the oldest segment in the newer half of
+// the budget.
+func (l *log) newerHalf() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.half
 }
 
 // retained returns how many bytes the log occupies.

@@ -2,6 +2,7 @@ package fanlog
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,9 +30,10 @@ type loop struct {
 	readable []*Session            // may have input
 	now      time.Time
 	ticked   time.Time
-	judged   time.Time
 	round    uint64
-	marked   []*held // topics with news in this round
+	marked   []*held    // topics with news in this round
+	owners   []*held    // the topic of each event of this round
+	arena    []position // what marked's news lie in
 	flushes  []*flush
 	closing  bool
 	deadline time.Time
@@ -41,6 +43,8 @@ type loop struct {
 	scratch []byte
 	merged  []position
 	chunk   chunk
+
+	account account
 
 	sleeping atomic.Bool
 	floor    atomic.Uint64 // oldest segment that a session with a claim, or the loop, still reads
@@ -101,7 +105,7 @@ func (l *loop) takeMail() []func() {
 func (l *loop) run() {
 	defer l.finish()
 	l.now = time.Now()
-	l.ticked, l.judged = l.now, l.now
+	l.ticked = l.now
 	more := false
 	for {
 		if err := l.wait(more); err != nil {
@@ -129,12 +133,15 @@ func (l *loop) wait(more bool) error {
 	timeout := time.Duration(0)
 	if !more && !l.writable() && len(l.readable) == 0 {
 		timeout = l.ticked.Add(l.fan.opts.Tick).Sub(l.now)
-		if l.fan.waiting.Load() || l.closing {
+		if l.account.waiting || l.closing {
 			timeout = min(timeout, judgeEvery)
+		}
+		if len(l.flushes) > 0 {
+			timeout = min(timeout, flushEvery)
 		}
 		timeout = max(timeout, time.Millisecond)
 		l.sleeping.Store(true)
-		if l.window.behind() || l.hasMail() {
+		if l.window.behind() || l.hasMail() || l.fan.waiting.Load() && !l.account.waiting {
 			timeout = 0
 		}
 	}
@@ -208,7 +215,7 @@ func (l *loop) close(s *Session, reason error) {
 	_ = l.poller.Remove(s.fd)
 	unix.Close(s.fd)
 	l.peers.Add(-1)
-	s.in, s.out, s.list = nil, nil, nil
+	s.in, s.out, s.news = nil, nil, nil
 	s.handler.Closed(s, reason)
 }
 
@@ -218,7 +225,6 @@ func (l *loop) makeBusy(s *Session) {
 	}
 	s.busy = len(l.busy)
 	s.moved = l.now
-	s.gauge = s.sent
 	l.busy = append(l.busy, s)
 }
 
@@ -236,50 +242,32 @@ func (l *loop) makeIdle(s *Session) {
 
 func (l *loop) readAll() {
 	list := l.readable
-	l.readable = nil
-	for i, s := range list {
-		if !s.closed {
-			if err := s.receive(); err != nil {
-				l.close(s, err)
-			} else if s.readable {
-				l.readable = append(l.readable, s)
-			}
+	kept := list[:0]
+	for _, s := range list {
+		if s.closed {
+			continue
 		}
-		list[i] = nil
+		if err := s.receive(); err != nil {
+			l.close(s, err)
+		} else if s.readable {
+			kept = append(kept, s)
+		}
 	}
-	if l.readable == nil {
-		l.readable = list[:0]
-	}
+	clear(list[len(kept):])
+	l.readable = kept
 }
 
 // takeIn looks at what was appended and puts it on the lists of those who hold
 // its topics. It says whether there is more.
 func (l *loop) takeIn() bool {
 	l.round++
-	for _, h := range l.marked {
-		h.news = h.news[:0]
-	}
+	clear(l.marked)
 	l.marked = l.marked[:0]
 	news, dropped, more := l.window.refresh()
 	if len(dropped) > 0 {
 		l.drop(dropped)
 	}
-	var last *topic
-	var h *held
-	for i := range news {
-		n := &news[i]
-		if n.topic != last {
-			last, h = n.topic, l.index.resolve(n.topic)
-			h.seen = n.at.seg
-			if h.round != l.round {
-				h.round = l.round
-				l.marked = append(l.marked, h)
-			}
-		}
-		if len(h.holders) > 0 {
-			h.news = append(h.news, n.at)
-		}
-	}
+	l.sortOut(news)
 	for _, h := range l.marked {
 		for _, g := range h.holders {
 			l.mark(g)
@@ -287,7 +275,7 @@ func (l *loop) takeIn() bool {
 	}
 	if len(news) > 0 {
 		for s := range l.greedy {
-			if s.active && s.caught {
+			if s.active && s.caught && !s.lost {
 				s.caught = false
 				s.at = l.window.from
 				l.makeBusy(s)
@@ -297,35 +285,72 @@ func (l *loop) takeIn() bool {
 	return more
 }
 
+// sortOut gives each topic the list of its news. The lists lie in one array,
+// which is as large as a round may be: a topic that had a burst once keeps
+// nothing of it.
+func (l *loop) sortOut(news []newsItem) {
+	l.owners = l.owners[:0]
+	var h *held
+	for i := range news {
+		n := &news[i]
+		if h == nil || h.topic != n.topic {
+			h = l.index.resolve(n.topic)
+			if h.round != l.round {
+				h.round, h.items = l.round, 0
+				l.marked = append(l.marked, h)
+			}
+		}
+		h.seen = n.at.seg
+		h.items++
+		l.owners = append(l.owners, h)
+	}
+	arena := slices.Grow(l.arena[:0], len(news))[:len(news)]
+	l.arena = arena
+	for _, h := range l.marked {
+		h.news = nil
+		if len(h.holders) > 0 {
+			h.news, arena = arena[:0:h.items], arena[h.items:]
+		}
+	}
+	for i, h := range l.owners {
+		if h.news != nil {
+			h.news = append(h.news, news[i].at)
+		}
+	}
+	clear(l.owners)
+}
+
 // mark puts a topic's news on a holder's list.
 func (l *loop) mark(g *holding) {
 	s := g.session
-	if !s.active {
+	if !s.active || s.lost {
 		return
 	}
 	if s.caught {
 		s.caught = false
 		s.at = l.window.from
 		s.round = l.round
-		s.list = s.list[:0]
+		s.news, s.topics = nil, 0
 		l.makeBusy(s)
 	}
 	if s.round == l.round {
-		s.list = append(s.list, g)
-		s.whole = len(s.list) == len(l.marked)
+		g.next, s.news = s.news, g
+		s.topics++
+		s.whole = s.topics == len(l.marked)
 	}
 }
 
 // drop handles segments that left the window: who was still reading them lost
 // the rest.
 func (l *loop) drop(views []view) {
+	last := &views[len(views)-1]
+	end := position{seg: last.seg.seq, entry: len(last.entries)}
 	for i := len(l.busy) - 1; i >= 0; i-- {
 		s := l.busy[i]
 		if !s.active || s.caught || l.window.view(s.at.seg) != nil {
 			continue
 		}
-		last := &views[len(views)-1]
-		if s.at == (position{seg: last.seg.seq, entry: len(last.entries)}) && !l.window.missed {
+		if s.at == end && !l.window.missed {
 			s.at = l.window.views[0].position()
 			continue
 		}
@@ -338,13 +363,16 @@ func (l *loop) drop(views []view) {
 	l.index.forget(l.window.views[0].seg.seq)
 	if l.window.missed {
 		for _, s := range l.sessions {
-			if s.active && s.caught {
+			if s.active && !s.lost {
 				l.lose(s, nil)
 			}
 		}
 	}
 }
 
+// lose takes a session that fell out of retention from its place. The event
+// that it is taking is completed from a copy of the rest; then it is told, and
+// goes on from where the window ends at that time.
 func (l *loop) lose(s *Session, views []view) {
 	if s.at.skip > 0 {
 		for i := range views {
@@ -361,13 +389,10 @@ func (l *loop) lose(s *Session, views []view) {
 		}
 	}
 	s.at = position{}
-	s.caught = true
-	s.slow = true // until it has caught up by itself
+	s.caught, s.lost = true, true
+	s.slow, s.since = true, s.sent // until it has caught up by itself
 	l.fan.lost.Add(1)
-	s.handler.Lost(s)
-	if len(s.out) == 0 {
-		l.makeIdle(s)
-	}
+	l.makeBusy(s)
 }
 
 func (l *loop) writeAll() {
@@ -400,6 +425,14 @@ func (l *loop) serve(s *Session) error {
 				return nil
 			}
 		}
+		if s.lost {
+			s.lost = false
+			s.handler.Lost(s)
+			if s.ending != nil {
+				return s.ending
+			}
+			continue
+		}
 		if !s.active || s.caught {
 			l.makeIdle(s)
 			return nil
@@ -419,7 +452,7 @@ func (l *loop) serve(s *Session) error {
 		}
 		if s.at.skip == 0 && !s.at.less(l.window.head) {
 			s.caught = true
-			s.slow = false
+			s.slow = s.slow && s.sent-s.since < regain
 		}
 		if s.blocked && !s.caught {
 			return nil
@@ -453,10 +486,9 @@ func (l *loop) finish() {
 	for _, task := range l.takeMail() {
 		task()
 	}
-	for _, f := range l.flushes {
-		close(f.done)
-	}
+	l.endFlushes(0, ErrClosed)
 	l.floor.Store(math.MaxUint64)
+	l.fan.progressed()
 	l.window.close()
 	l.poller.Close()
 }

@@ -9,8 +9,12 @@ import (
 // doesn't make an index larger than its data.
 const maxEntries = 1 << 15
 
-// entrySize is what one entry costs in memory, for the budget.
-const entrySize = 8
+// entrySize and slotSize are what an entry, and the mention of a topic, cost in
+// memory, for the budget.
+const (
+	entrySize = 8
+	slotSize  = 4
+)
 
 // entry locates one event in its segment. It ends where the next one begins.
 type entry struct {
@@ -63,6 +67,9 @@ func (s *segment) full(size int) bool {
 }
 
 // memory is what the segment costs.
-func (s *segment) memory() int64 {
-	return int64(cap(s.data)) + int64(cap(s.entries))*entrySize
+func (s *segment) memory() int64 { return int64(cap(s.data)) + s.overhead() }
+
+// overhead is the part of memory that may grow.
+func (s *segment) overhead() int64 {
+	return int64(cap(s.entries))*entrySize + int64(cap(s.topics))*slotSize
 }

@@ -12,7 +12,8 @@ import (
 // closed when it is reached.
 const maxPrivate = 64 << 10
 
-// maxUnread bounds what is kept of an incomplete input.
+// maxUnread bounds what is kept of an incomplete input. It is the size of the
+// loop's buffer: one byte less leaves room to read more.
 const maxUnread = 64 << 10
 
 // Errors that end a session.
@@ -44,7 +45,11 @@ type Handler interface {
 	Tick(s *Session, now time.Time) error
 	// Lost is called when the session fell so far behind that events it was
 	// entitled to are no longer retained. It goes on with what is appended
-	// next; what Lost sends comes before that.
+	// next; what Lost sends comes before that. An event that it was taking is
+	// completed before, unless it is too large (ErrTorn).
+	//
+	// It is called when the session takes bytes again, not when it fell: a
+	// session that is stopped keeps no notices, however often that happens.
 	Lost(s *Session)
 	// Closed is the last call.
 	Closed(s *Session, reason error)
@@ -65,19 +70,27 @@ type Session struct {
 	blocked  bool // the socket takes no more
 	readable bool // the socket may have input
 	closed   bool
-	slow     bool // holds up nobody any more, until it has caught up
+	greedy   bool // receives every topic
+	lost     bool // fell out of retention and has not been told so; receives nothing until then
+	slow     bool // holds up nobody any more, until it has caught up (throttle.go)
+	fresh    bool // was activated since the last judgement
 
 	ending error // why the session is to be closed
 
-	at    position
-	busy  int // index in loop.busy; -1
-	moved time.Time
-	sent  uint64 // bytes
-	gauge uint64 // sent, when the session was last judged
+	at     position
+	busy   int       // index in loop.busy; -1
+	moved  time.Time // when it last took something, or was given the first of its backlog
+	queued int       // bytes that a flush last saw unacknowledged
 
-	list  []*holding // topics with news for it
-	round uint64     // the loop's round in which list was made
-	whole bool       // all of that round's events are for it
+	sent  uint64        // bytes
+	gauge uint64        // sent, at the last judgement
+	lag   time.Duration // how much of the waiting since then it was behind
+	since uint64        // sent, when it became slow or was last lost
+
+	news   *holding // first of the topics with news for it, linked by holding.next
+	topics int      // how many they are
+	round  uint64   // the loop's round in which that list was made
+	whole  bool     // all of that round's events are for it
 
 	holdings map[*held]*holding
 	exact    map[string]bool
@@ -86,8 +99,12 @@ type Session struct {
 }
 
 // Send queues private bytes, whole frames, to be written before the next
-// event. It copies p.
+// event. It copies p. When the session, or the Fanout, is closing it does
+// nothing: nobody is to be told anything any more.
 func (s *Session) Send(p []byte) error {
+	if s.closed || s.loop.closing {
+		return nil
+	}
 	if len(s.out)+len(p) > maxPrivate {
 		return ErrPrivate
 	}
@@ -96,8 +113,11 @@ func (s *Session) Send(p []byte) error {
 	return nil
 }
 
-// End closes the session soon, for a reason.
+// End closes the session soon, for a reason that is not nil.
 func (s *Session) End(reason error) {
+	if s.closed {
+		return
+	}
 	s.ending = reason
 	s.loop.makeBusy(s)
 	s.blocked = false
@@ -107,21 +127,31 @@ func (s *Session) End(reason error) {
 func (s *Session) Unsent() int { return len(s.out) }
 
 // Activate makes the session receive what is appended from now on and matches
-// its subscriptions.
+// its subscriptions. Once is enough.
 func (s *Session) Activate() {
-	s.active, s.caught = true, true
+	if s.active || s.closed || s.loop.closing {
+		return
+	}
+	s.active, s.caught, s.fresh = true, true, true
 }
+
+// owed says whether the session is still to be sent events, or to be told that
+// it lost some.
+func (s *Session) owed() bool { return s.active && (!s.caught || s.lost) }
+
+// claims says whether the session may hold up an append.
+func (s *Session) claims() bool { return s.active && !s.caught && !s.slow }
 
 // Behind says whether events wait for the session that it has not taken, and
 // since when it has taken nothing.
 func (s *Session) Behind() (behind bool, since time.Time) {
-	return s.active && !s.caught, s.moved
+	return s.owed(), s.moved
 }
 
 // write makes one attempt and returns how much the socket took.
 func (s *Session) write(p []byte) (n int, err error) {
 	for {
-		n, err = unix.Write(s.fd, p)
+		n, err = writeSocket(s.fd, p)
 		if err != unix.EINTR {
 			break
 		}
@@ -179,18 +209,12 @@ func (s *Session) receive() error {
 			return err
 		}
 		rest := p[used:]
-		if len(rest) > maxUnread {
+		if len(rest) >= maxUnread {
 			return ErrUnread
 		}
-		s.in = nil
+		s.in = nil // idle sessions keep no buffer
 		if len(rest) > 0 {
 			s.in = append(s.in, rest...)
-		}
-		if len(p) < len(buf) {
-			// A short read emptied the socket; an edge announces more. The end
-			// of the stream comes with an edge of its own, maybe the one that
-			// is being served: look once more unless data came.
-			continue
 		}
 	}
 	return nil

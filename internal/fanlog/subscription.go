@@ -47,6 +47,7 @@ func (s *Session) SubscribePrefix(text string) error {
 	}
 	s.patterns[text]++
 	if text == "" {
+		s.greedy = true
 		s.loop.greedy[s] = struct{}{}
 		return nil
 	}
@@ -64,7 +65,8 @@ func (s *Session) UnsubscribePrefix(text string) {
 		delete(s.patterns, text)
 	}
 	if text == "" {
-		if !s.everything() {
+		if s.patterns[""] == 0 {
+			s.greedy = false
 			delete(s.loop.greedy, s)
 		}
 		return
@@ -83,9 +85,6 @@ func (s *Session) Subscriptions() (exact, prefixes []string) {
 	return exact, prefixes
 }
 
-// everything says that the session receives every topic.
-func (s *Session) everything() bool { return s.patterns[""] > 0 }
-
 // unsubscribeAll removes the session from the index.
 func (s *Session) unsubscribeAll() {
 	for text, times := range s.patterns {
@@ -97,6 +96,7 @@ func (s *Session) unsubscribeAll() {
 		s.drop(h)
 	}
 	delete(s.loop.greedy, s)
+	s.greedy = false
 	s.patterns, s.exact, s.count = nil, nil, 0
 }
 

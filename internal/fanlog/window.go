@@ -27,7 +27,9 @@ type window struct {
 	views []view   // oldest first; never empty
 	from  position // where the latest refresh began to scan
 	head  position // everything before it is scanned and may be sent
-	round []newsItem
+
+	round   []newsItem // what refresh returns; used again
+	dropped []view     // likewise
 
 	// missed: the latest refresh found that events had retired unseen. The
 	// throttle is there to prevent it; everybody lost something then.
@@ -54,10 +56,10 @@ func openWindow(l *log) *window {
 
 // refresh takes in what was appended since, up to scanLimit events, and what
 // retired. It returns the new events, valid until the next call; the views
-// that left the window, complete, which the caller must release; and whether
-// there is more to take in.
+// that left the window, complete, which the caller must release before the
+// next call; and whether there is more to take in.
 func (w *window) refresh() (news []newsItem, dropped []view, more bool) {
-	w.round = w.round[:0]
+	w.round, w.dropped = w.round[:0], w.dropped[:0]
 	l := w.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,16 +71,18 @@ func (w *window) refresh() (news []newsItem, dropped []view, more bool) {
 	}
 	if gone > 0 {
 		for _, v := range w.views[:gone] {
-			dropped = append(dropped, v.seg.view()) // its last state
+			w.dropped = append(w.dropped, v.seg.view()) // its last state
 		}
-		w.views = append(w.views[:0], w.views[gone:]...)
+		kept := copy(w.views, w.views[gone:])
+		clear(w.views[kept:])
+		w.views = w.views[:kept]
 	}
 	// Scan from the head, or from the oldest retained event where the head
 	// itself has retired.
 	from := w.head
 	w.missed = false
 	if from.seg < first {
-		last := dropped[len(dropped)-1]
+		last := w.dropped[len(w.dropped)-1]
 		w.missed = from.seg+1 != first || from.entry != len(last.entries)
 		from = position{seg: first}
 	}
@@ -110,7 +114,7 @@ func (w *window) refresh() (news []newsItem, dropped []view, more bool) {
 	}
 	last := l.segs[len(l.segs)-1]
 	more = w.head.seg != last.seq || w.head.entry != len(last.entries)
-	return w.round, dropped, more
+	return w.round, w.dropped, more
 }
 
 // behind says whether the log has events that the window has not taken in.

@@ -15,12 +15,12 @@ func take(g *Generator, n int) (workers []int, changes []Change) {
 }
 
 func TestSameSeedSameStream(t *testing.T) {
-	w1, c1 := take(New(7, Options{}), 5000)
-	w2, c2 := take(New(7, Options{}), 5000)
+	w1, c1 := take(New(7, Options{}), 2500)
+	w2, c2 := take(New(7, Options{}), 2500)
 	if !slices.Equal(w1, w2) || !slices.Equal(c1, c2) {
 		t.Error("two generators of one seed differ")
 	}
-	if _, c3 := take(New(8, Options{}), 5000); slices.Equal(c1, c3) {
+	if _, c3 := take(New(8, Options{}), 2500); slices.Equal(c1, c3) {
 		t.Error("two seeds give the same stream")
 	}
 }
@@ -31,7 +31,7 @@ func TestVersions(t *testing.T) {
 	type id struct{ table, key string }
 	version, dead := map[id]uint64{}, map[id]bool{}
 	actions := map[string]int{}
-	_, changes := take(New(1, Options{}), 15000)
+	_, changes := take(New(1, Options{}), 6000)
 	for i, c := range changes {
 		k := id{c.Table, c.Key}
 		if dead[k] {
@@ -58,7 +58,7 @@ func TestVersions(t *testing.T) {
 func TestDependencies(t *testing.T) {
 	exists, users := map[string]bool{}, map[string]int{}
 	refs := map[string][]string{}
-	_, changes := take(New(3, Options{}), 15000)
+	_, changes := take(New(3, Options{}), 6000)
 	for i, c := range changes {
 		if c.Action == Delete {
 			if users[c.Key] > 0 {
@@ -146,7 +146,7 @@ func TestShape(t *testing.T) {
 // The stream is endless: what the generator holds does not grow with it.
 func TestBounded(t *testing.T) {
 	g := New(5, Options{Tenants: 4})
-	take(g, 50000)
+	take(g, 20000)
 	for _, n := range g.tenants {
 		if len(n.objects) > 200 || len(n.steps) > 200 || cap(n.steps) > 1000 {
 			t.Errorf("tenant holds %d objects, %d steps of %d", len(n.objects), len(n.steps), cap(n.steps))
