@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -57,15 +56,18 @@ func parseURI(uri string) (endpoint, error) {
 	}
 	switch transport {
 	case "tcp":
-		u, err := url.Parse(uri)
-		if err != nil || u.Hostname() == "" || u.Port() == "" || u.Path != "" {
+		host, text, err := net.SplitHostPort(rest)
+		if err != nil || host == "" || text == "" || strings.ContainsAny(host, " /?#@;") {
 			return endpoint{}, driver.WithHint(fmt.Errorf("address %q is not tcp://host:port", uri), "an IPv6 address stands in brackets: tcp://[::1]:8866")
 		}
-		port, err := strconv.ParseUint(u.Port(), 10, 16)
+		if host == "*" {
+			return endpoint{}, driver.WithHint(fmt.Errorf("address %q can be bound, not connected to", uri), "name a host")
+		}
+		port, err := strconv.ParseUint(text, 10, 16)
 		if err != nil || port == 0 {
 			return endpoint{}, fmt.Errorf("address %q: port is not in 1..65535", uri)
 		}
-		return endpoint{"tcp", net.JoinHostPort(u.Hostname(), u.Port())}, nil
+		return endpoint{"tcp", net.JoinHostPort(host, strconv.FormatUint(port, 10))}, nil
 	case "ipc":
 		if err := checkPath(rest); err != nil {
 			return endpoint{}, err

@@ -3,8 +3,10 @@ package zmq
 import (
 	"context"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 )
@@ -12,8 +14,8 @@ import (
 const (
 	// chunkSize is how much is read from a connection at a time.
 	chunkSize = 64 << 10
-	// credit is how many chunks of one connection may wait: one is read while
-	// the other is worked on. A peer that floods fills its own.
+	// credit is how many chunks of one connection may wait, or be worked on,
+	// while another one is being filled. A peer that floods fills its own.
 	credit = 2
 )
 
@@ -26,16 +28,30 @@ type chunk struct {
 
 // source is one connection's place at the inbox.
 type source struct {
+	conn   net.Conn
 	credit chan struct{}
+	hungry atomic.Bool // the reader would use credit, but waits for input
 }
 
-func newSource() *source {
-	s := &source{credit: make(chan struct{}, credit)}
+func newSource(conn net.Conn) *source {
+	s := &source{conn: conn, credit: make(chan struct{}, credit)}
 	for range credit {
 		s.credit <- struct{}{}
 	}
 	return s
 }
+
+// giveCredit says that one chunk was worked off. A reader that waits for input
+// is called back by a deadline that has passed. It may be late and find the
+// reader in a later wait, who then only looks once more.
+func (s *source) giveCredit() {
+	s.credit <- struct{}{}
+	if s.hungry.Load() && s.hungry.CompareAndSwap(true, false) {
+		_ = s.conn.SetReadDeadline(past)
+	}
+}
+
+var past = time.Unix(1, 0)
 
 var chunks = sync.Pool{New: func() any {
 	return &chunk{buf: make([]byte, chunkSize), msgs: make([]driver.Message, 0, 512)}
@@ -43,10 +59,13 @@ var chunks = sync.Pool{New: func() any {
 
 func takeChunk() *chunk { return chunks.Get().(*chunk) }
 
-// giveBack lets a chunk be used again. Those that grew for a large message are
-// left to the garbage collector.
+// chunkMessages bounds the memory for messages of a chunk that is kept.
+const chunkMessages = 4096
+
+// giveBack lets a chunk be used again. Those that grew, for a large message or
+// for very many small ones, are left to the garbage collector.
 func (c *chunk) giveBack() {
-	if cap(c.buf) != chunkSize {
+	if cap(c.buf) != chunkSize || cap(c.msgs) > chunkMessages {
 		return
 	}
 	c.buf = c.buf[:chunkSize]
@@ -114,8 +133,9 @@ func (in *inbox) receive(ctx context.Context, dst []driver.Message) (int, error)
 func (in *inbox) turn(ctx context.Context) error {
 	if c := in.current; c != nil {
 		in.current = nil
-		c.from.credit <- struct{}{}
+		from := c.from
 		c.giveBack()
+		from.giveCredit()
 	}
 	in.next = 0
 	select {

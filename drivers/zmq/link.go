@@ -9,18 +9,19 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
-// maxControl bounds the bytes that wait to be written to a peer besides
-// events: subscriptions and heartbeats.
-const maxControl = 32 << 20
+const (
+	// maxRequests bounds what this side asked for, its subscriptions, and the
+	// peer has not read.
+	maxRequests = 32 << 20
+	// maxAnswers bounds the answers to heartbeats that the peer has not read.
+	maxAnswers = 64 << 10
+)
 
 // link is one connection after its handshake, served by two goroutines: one
 // reads, one writes. Both end when the connection fails or is closed.
@@ -35,11 +36,13 @@ type link struct {
 	gone    chan struct{} // closed with the connection
 	reason  error         // why; read after gone
 
-	mu   sync.Mutex
-	out  []byte // control bytes to write
-	wake chan struct{}
+	mu      sync.Mutex
+	out     []byte // control bytes to write
+	answers int    // how many of them are answers
+	wake    chan struct{}
 
 	patient bool         // the peer may be silent for as long as it likes
+	mute    bool         // the peer has no business to send messages
 	pings   atomic.Bool  // the peer understands PING
 	waiting atomic.Int64 // since when the reader waits for input, in ns of the clock; 0: it doesn't
 	ttl     atomic.Int64 // the peer asked to be dropped when silent for so long, ns
@@ -47,7 +50,6 @@ type link struct {
 
 	malformed *atomic.Uint64
 	report    *refusals
-	skip      bool // the reader is inside a message that has too many frames
 }
 
 // began is the origin of the links' clock.
@@ -110,19 +112,36 @@ func (l *link) close(reason error) {
 	})
 }
 
-// send queues control bytes, whole frames.
+// send queues control bytes, whole frames. However many there are, they are
+// taken while nothing else waits: all topics after a reconnect.
 func (l *link) send(p []byte) {
 	l.mu.Lock()
-	over := len(l.out)+len(p) > maxControl
+	over := len(l.out) > 0 && len(l.out)+len(p) > maxRequests
 	if !over {
 		l.out = append(l.out, p...)
 	}
 	l.mu.Unlock()
 	if over {
-		l.close(errors.New("peer does not read what it is told"))
+		l.close(errDeaf)
 		return
 	}
 	l.ring()
+}
+
+// answer queues the answer to what the peer asked.
+func (l *link) answer(p []byte) error {
+	l.mu.Lock()
+	l.answers += len(p)
+	over := l.answers > maxAnswers
+	if !over {
+		l.out = append(l.out, p...)
+	}
+	l.mu.Unlock()
+	if over {
+		return errDeaf
+	}
+	l.ring()
+	return nil
 }
 
 // ring makes the writer look.
@@ -133,27 +152,40 @@ func (l *link) ring() {
 	}
 }
 
+// takeControl returns what waits to be written. If that is something, spare
+// takes its place, and is the link's from then on.
 func (l *link) takeControl(spare []byte) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := l.out
-	l.out = spare[:0]
+	if len(out) > 0 {
+		l.out, l.answers = spare[:0], 0
+	}
 	return out
 }
 
 // write writes control bytes and heartbeats until the link ends. feed, where
 // there is one, supplies events: it is asked after control bytes were written
 // and whenever the link is rung, and writes what it has.
+//
+// A link without a feed outlives a failed write: what the peer sent before it
+// went is still to be read, and the reader finds the end.
 func (l *link) write(feed func(net.Conn) error) {
-	ticker := time.NewTicker(max(min(l.cfg.HeartbeatInterval, l.cfg.HeartbeatTimeout)/2, time.Millisecond))
+	ticker := time.NewTicker(l.tick())
 	defer ticker.Stop()
 	var spare []byte
+	deaf := false
 	pinged := clock()
 	for {
 		if out := l.takeControl(spare); len(out) > 0 {
-			if _, err := l.conn.Write(out); err != nil {
-				l.close(err)
-				return
+			if !deaf {
+				if err := l.writeControl(out); err != nil {
+					if feed != nil || errors.Is(err, errSilent) {
+						l.close(err)
+						return
+					}
+					deaf = true
+				}
 			}
 			if spare = out; cap(spare) > chunkSize {
 				spare = nil
@@ -177,8 +209,35 @@ func (l *link) write(feed func(net.Conn) error) {
 			}
 			if !l.patient && l.pings.Load() && now-pinged >= int64(l.cfg.HeartbeatInterval) {
 				pinged = now
-				l.send(zmtp.AppendPing(nil, 0, nil))
+				l.send(ping)
 			}
+		}
+	}
+}
+
+// ping is a PING without a context.
+var ping = zmtp.AppendPing(nil, 0, nil)
+
+// tick is how often the writer looks at the clock.
+func (l *link) tick() time.Duration {
+	return max(min(l.cfg.HeartbeatInterval, l.cfg.HeartbeatTimeout)/2, time.Millisecond)
+}
+
+// writeControl writes p. A peer that reads slowly is waited for, one that
+// gives no sign of life meanwhile is not.
+func (l *link) writeControl(p []byte) error {
+	for {
+		_ = l.conn.SetWriteDeadline(time.Now().Add(l.tick()))
+		n, err := l.conn.Write(p)
+		if err == nil {
+			return l.conn.SetWriteDeadline(time.Time{})
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		p = p[n:]
+		if err := l.checkSilence(clock()); err != nil {
+			return err
 		}
 	}
 }
@@ -199,176 +258,6 @@ func (l *link) checkSilence(now int64) error {
 	return nil
 }
 
-// read reads messages into the inbox until the link ends. rest came with the
-// handshake. limit bounds a frame.
-func (l *link) read(in *inbox, rest []byte, limit int, src *driver.Source) {
-	from := newSource()
-	tail := rest // of the stream: the beginning of a message
-	rc, err := l.conn.(syscall.Conn).SyscallConn()
-	if err != nil {
-		l.close(err)
-		return
-	}
-	for {
-		// One chunk of the connection's credit is in this goroutine's hands,
-		// or will be.
-		select {
-		case <-from.credit:
-		case <-l.gone:
-			return
-		case <-in.closed:
-			return
-		}
-		c := (*chunk)(nil)
-		have := 0
-		if len(tail) > 0 {
-			c = takeChunk()
-			have = copy(c.room(len(tail)), tail)
-			tail = tail[:0]
-		}
-		for {
-			var need, used int
-			if have > 0 {
-				if used, need, err = l.parse(c, have, limit, src); err != nil {
-					l.close(err)
-				}
-				if len(c.msgs) > 0 || err != nil {
-					// What is incomplete begins the next chunk.
-					tail = append(tail, c.buf[used:have]...)
-					break
-				}
-				// Only control frames, or less than a message: go on in place.
-				have = copy(c.buf, c.buf[used:have])
-				if need = max(need, have+1); need > len(c.buf) {
-					c.grow(need)
-				}
-			}
-			if have == 0 && c != nil {
-				c.giveBack()
-				c = nil
-			}
-			var n int
-			if c, n, err = l.fill(rc, c, have); err != nil {
-				l.close(err)
-				return
-			}
-			have += n
-		}
-		if len(c.msgs) > 0 {
-			c.from = from
-			if !in.put(c) {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// room returns the chunk's buffer, made large enough for n bytes and some.
-func (c *chunk) room(n int) []byte {
-	if n >= len(c.buf) {
-		c.grow(n + 1)
-	}
-	return c.buf
-}
-
-// grow enlarges the buffer to n bytes at least.
-func (c *chunk) grow(n int) {
-	buf := make([]byte, max(n, 2*len(c.buf)))
-	copy(buf, c.buf)
-	c.buf = buf
-}
-
-// fill reads what there is behind have bytes of c. An idle connection holds no
-// chunk: with c nil, one is taken only once there is input.
-func (l *link) fill(rc syscall.RawConn, c *chunk, have int) (*chunk, int, error) {
-	var n int
-	var err error
-	l.waiting.Store(clock())
-	rerr := rc.Read(func(fd uintptr) bool {
-		mine := c
-		if mine == nil {
-			mine = takeChunk()
-		}
-		for {
-			n, err = unix.Read(int(fd), mine.buf[have:])
-			if err != unix.EINTR {
-				break
-			}
-		}
-		if err == unix.EAGAIN {
-			if c == nil {
-				mine.giveBack()
-			}
-			return false
-		}
-		c = mine
-		return true
-	})
-	l.waiting.Store(0)
-	if rerr != nil {
-		return c, 0, rerr
-	}
-	if err != nil {
-		return c, 0, err
-	}
-	if n == 0 {
-		return c, 0, io.EOF
-	}
-	return c, n, nil
-}
-
-// parse cuts c.buf[:have] into messages. It returns how much it used, and how
-// many bytes the rest wants to be. An error is a violation of the protocol.
-func (l *link) parse(c *chunk, have, limit int, src *driver.Source) (used, need int, err error) {
-	for {
-		p := c.buf[used:have]
-		f, n, want, err := zmtp.ParseFrame(p, limit)
-		if err != nil {
-			return used, 0, err
-		}
-		if n == 0 {
-			return used, want, nil
-		}
-		if f.Command {
-			if err := l.command(f.Body); err != nil {
-				return used, 0, err
-			}
-			used += n
-			continue
-		}
-		if l.skip {
-			l.skip = f.More
-			used += n
-			continue
-		}
-		if !f.More {
-			l.malformedMessage("message has one frame, not two")
-			used += n
-			continue
-		}
-		body, m, want, err := zmtp.ParseFrame(p[n:], limit)
-		if err != nil {
-			return used, 0, err
-		}
-		if m == 0 {
-			return used, n + want, nil
-		}
-		if body.Command { // between the frames of a message
-			return used, 0, errors.New("command inside a message")
-		}
-		used += n + m
-		if body.More {
-			l.skip = true
-			l.malformedMessage("message has more than two frames")
-			continue
-		}
-		c.msgs = append(c.msgs, driver.Message{Topic: f.Body, Payload: body.Body, Source: src})
-	}
-}
-
 func (l *link) malformedMessage(what string) {
 	l.malformed.Add(1)
 	l.report.note(what, l.address)
@@ -387,7 +276,7 @@ func (l *link) command(body []byte) error {
 		}
 		l.pings.Store(true)
 		l.ttl.Store(int64(ttl))
-		l.send(zmtp.AppendPong(nil, context))
+		return l.answer(zmtp.AppendPong(nil, context))
 	case zmtp.CommandPong:
 		context, err := zmtp.ParsePong(data)
 		if err != nil {

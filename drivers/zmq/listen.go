@@ -11,10 +11,11 @@ import (
 	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 )
 
-// acceptAll gives every connection to take, until the listener is closed. When
-// descriptors run out it waits, and what is connected already goes on.
-func acceptAll(l net.Listener, log *slog.Logger, take func(net.Conn)) {
-	pause := &backoff.Backoff{Min: 5*time.Millisecond, Max: time.Second}
+// acceptAll gives every connection to take, until the listener is closed, of
+// which closed tells while nothing can be accepted. When descriptors run out it
+// waits, and what is connected already goes on.
+func acceptAll(l net.Listener, closed <-chan struct{}, log *slog.Logger, take func(net.Conn)) {
+	pause := &backoff.Backoff{Min: 5 * time.Millisecond, Max: time.Second}
 	var rate lograte.Limiter
 	for {
 		conn, err := l.Accept()
@@ -25,7 +26,12 @@ func acceptAll(l net.Listener, log *slog.Logger, take func(net.Conn)) {
 			if n, ok := rate.Allow(time.Now()); ok {
 				log.Warn("can't accept connections", "err", err, "suppressed", n)
 			}
-			time.Sleep(pause.Next())
+			t := time.NewTimer(pause.Next())
+			select {
+			case <-t.C:
+			case <-closed:
+				t.Stop()
+			}
 			continue
 		}
 		pause.Reset()

@@ -52,6 +52,15 @@ func listenUnix(ctx context.Context, path, owner string) (*lockedListener, error
 	}
 	ul := l.(*net.UnixListener)
 	ul.SetUnlinkOnClose(true)
+	// Who may connect is up to the umask, but it is never everybody, whatever
+	// the directory.
+	if st, err := os.Stat(path); err == nil && st.Mode().Perm()&0o007 != 0 {
+		if err := os.Chmod(path, st.Mode().Perm()&^0o007); err != nil {
+			ul.Close()
+			lock.Close()
+			return nil, fmt.Errorf("restrict socket: %w", err)
+		}
+	}
 	return &lockedListener{UnixListener: ul, lock: lock, path: path}, nil
 }
 
@@ -112,6 +121,9 @@ func removeStale(ctx context.Context, path string) error {
 			conn.Close()
 		}
 		return inUse(path, holder)
+	}
+	if errors.Is(err, unix.ENOENT) {
+		return nil // removed meanwhile by whom it belonged to
 	}
 	if !errors.Is(err, unix.ECONNREFUSED) {
 		return fmt.Errorf("look at socket: %w", err)

@@ -56,8 +56,9 @@ func checkParams(cfg *driver.Config) error {
 		"the zmq drivers have no options of their own")
 }
 
-// envelopeGrowth is how much larger than MaxPayload a message on the network
-// may be, because the service adds its numbers to what a worker sent.
+// envelopeGrowth is how much larger than MaxPayload a message that is received
+// may be: the sender's limit may be that of an event, to which numbers are
+// added.
 const envelopeGrowth = 64
 
 const (

@@ -12,11 +12,8 @@ import (
 // maxRequest bounds a frame that a subscriber may send: a subscription.
 const maxRequest = 8 << 10
 
-// Reasons for ending a connection.
-var (
-	errHandshakeTimeout = errors.New("handshake not completed in time")
-	errSilent           = errors.New("no sign of life")
-)
+// maxName is the longest topic that there is: a longer prefix matches none.
+const maxName = 255
 
 // peer speaks ZMTP with one subscriber. It lives on a loop of the Fanout.
 type peer struct {
@@ -53,6 +50,7 @@ func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
 		h.hs = nil
 		h.ours = isOurs(&h.info)
 		h.pings = h.info.Minor >= 1
+		h.pub.introduced.Add(1)
 		s.Activate()
 		h.pub.cfg.Log.Debug("subscriber connected", "peer", h.address, "ours", h.ours,
 			"version", fmt.Sprintf("%d.%d", h.info.Major, h.info.Minor))
@@ -70,10 +68,15 @@ func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
 }
 
 func (h *peer) frame(s *fanlog.Session, f zmtp.Frame) error {
+	if h.skip && f.Command {
+		return errInside
+	}
 	if !f.Command && (h.skip || f.More) {
 		// A message of several frames: SUB peers have no business to send one.
+		if !h.skip {
+			h.malformed()
+		}
 		h.skip = f.More
-		h.pub.malformed.Add(1)
 		return nil
 	}
 	op, topic, err := zmtp.ParseSubscription(f)
@@ -81,6 +84,13 @@ func (h *peer) frame(s *fanlog.Session, f zmtp.Frame) error {
 		return err
 	}
 	switch {
+	case op != zmtp.NotSubscription && len(topic) > maxName:
+		return errTopic
+	case op == zmtp.Subscribe && h.ours && len(topic) == 0:
+		return s.SubscribePrefix("") // all topics
+	case op == zmtp.Cancel && h.ours && len(topic) == 0:
+		s.UnsubscribePrefix("")
+		return nil
 	case op == zmtp.Subscribe && h.ours:
 		return s.Subscribe(string(topic))
 	case op == zmtp.Subscribe:
@@ -94,8 +104,13 @@ func (h *peer) frame(s *fanlog.Session, f zmtp.Frame) error {
 	case f.Command:
 		return h.command(s, f.Body)
 	}
-	h.pub.malformed.Add(1)
+	h.malformed()
 	return nil
+}
+
+func (h *peer) malformed() {
+	h.pub.malformed.Add(1)
+	h.pub.refusals.note("message from a subscriber that is no subscription", h.address)
 }
 
 func (h *peer) command(s *fanlog.Session, body []byte) error {
@@ -168,13 +183,14 @@ func (h *peer) Lost(s *fanlog.Session) {
 
 // Closed implements fanlog.Handler.
 func (h *peer) Closed(_ *fanlog.Session, reason error) {
-	if h.hs != nil && !errors.Is(reason, fanlog.ErrClosed) {
-		h.pub.refusals.add(h.address, reason)
-		return
+	h.pub.connected.Add(-1)
+	if h.hs == nil {
+		h.pub.introduced.Add(-1)
+		if isProtocol(reason) {
+			h.pub.malformed.Add(1)
+		}
 	}
-	var protocol *zmtp.ProtocolError
-	if errors.As(reason, &protocol) {
-		h.pub.malformed.Add(1)
+	if h.hs != nil && !errors.Is(reason, fanlog.ErrClosed) || isRefusal(reason) {
 		h.pub.refusals.add(h.address, reason)
 		return
 	}

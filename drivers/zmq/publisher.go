@@ -32,8 +32,12 @@ type publisher struct {
 	bytes     atomic.Uint64
 	malformed atomic.Uint64
 
-	once sync.Once
-	wg   sync.WaitGroup // the accept loop
+	connected  atomic.Int64 // peers, from when they were accepted
+	introduced atomic.Int64 // those of them that completed the handshake
+
+	once   sync.Once
+	closed chan struct{}
+	wg     sync.WaitGroup // the accept loop
 }
 
 func openPublisher(ctx context.Context, cfg driver.Config) (*publisher, error) {
@@ -69,6 +73,7 @@ func openPublisher(ctx context.Context, cfg driver.Config) (*publisher, error) {
 		fan:      fan,
 		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Pub, AsServer: true, Properties: ours(&cfg)},
 		refusals: refusals{log: cfg.Log, what: "subscriber refused"},
+		closed:   make(chan struct{}),
 	}
 	p.wg.Go(p.accept)
 	return p, nil
@@ -82,18 +87,20 @@ func ownerName(cfg *driver.Config) string {
 
 // accept hands connections to the loops.
 func (p *publisher) accept() {
-	acceptAll(p.listener, p.cfg.Log, func(conn net.Conn) {
-		if p.fan.Stats().Sessions >= p.cfg.MaxPeers {
-			p.refusals.add(conn.RemoteAddr().String(), fmt.Errorf("%d subscribers are connected already", p.cfg.MaxPeers))
+	acceptAll(p.listener, p.closed, p.cfg.Log, func(conn net.Conn) {
+		if p.connected.Load() >= int64(p.cfg.MaxPeers) {
+			p.refusals.add(remoteName(conn), fmt.Errorf("%d subscribers are connected already", p.cfg.MaxPeers))
 			conn.Close()
 			return
 		}
+		address := remoteName(conn)
 		fd, err := takeDescriptor(conn)
 		if err != nil {
-			p.refusals.add(conn.RemoteAddr().String(), err)
+			p.refusals.add(address, err)
 			return
 		}
-		h := &peer{pub: p, address: remoteName(conn), hs: zmtp.NewHandshake(p.hello), began: time.Now()}
+		p.connected.Add(1)
+		h := &peer{pub: p, address: address, hs: zmtp.NewHandshake(p.hello), began: time.Now()}
 		h.heard = h.began
 		p.fan.Attach(fd, h, h.hs.Start(nil))
 	})
@@ -126,10 +133,9 @@ func takeDescriptor(conn net.Conn) (int, error) {
 func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (int, error) {
 	p.frames, p.headers = p.frames[:0], p.headers[:0]
 	var tooLarge error
-	var total uint64
 	for i := range msgs {
 		m := &msgs[i]
-		if len(m.Payload) > p.cfg.MaxPayload+envelopeGrowth {
+		if len(m.Payload) > p.cfg.MaxPayload {
 			tooLarge = driver.ErrTooLarge
 			break
 		}
@@ -142,9 +148,13 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (int, er
 			Topic: m.Topic,
 			Parts: [3][]byte{p.headers[start:len(p.headers):len(p.headers)], m.Payload},
 		})
-		total += uint64(len(m.Payload))
 	}
 	n, err := p.fan.Append(ctx, p.frames)
+	var total uint64
+	for i := range msgs[:n] {
+		total += uint64(len(msgs[i].Payload))
+	}
+	clear(p.frames) // the bytes are the caller's again
 	p.messages.Add(uint64(n))
 	p.bytes.Add(total)
 	if errors.Is(err, fanlog.ErrClosed) {
@@ -168,7 +178,10 @@ func (p *publisher) Flush(ctx context.Context) error {
 
 // Close implements driver.Publisher.
 func (p *publisher) Close() error {
-	p.once.Do(func() { p.listener.Close() })
+	p.once.Do(func() {
+		close(p.closed)
+		p.listener.Close()
+	})
 	p.wg.Wait()
 	return p.fan.Close()
 }
@@ -180,7 +193,7 @@ func (p *publisher) Addr() net.Addr { return p.listener.Addr() }
 func (p *publisher) Status() driver.Status {
 	st := p.fan.Stats()
 	return driver.Status{
-		Peers:     st.Sessions,
+		Peers:     int(p.introduced.Load()),
 		Messages:  p.messages.Load(),
 		Bytes:     p.bytes.Load(),
 		Refused:   p.refusals.count.Load(),

@@ -33,6 +33,7 @@ type puller struct {
 	conns    map[net.Conn]struct{}
 	draining bool
 	closed   bool
+	stopped  chan struct{} // closed with either
 }
 
 func openPuller(ctx context.Context, cfg driver.Config) (*puller, error) {
@@ -50,23 +51,27 @@ func openPuller(ctx context.Context, cfg driver.Config) (*puller, error) {
 		in:       newInbox(),
 		refusals: refusals{log: cfg.Log, what: "worker refused"},
 		conns:    make(map[net.Conn]struct{}),
+		stopped:  make(chan struct{}),
 	}
-	p.wg.Go(func() { acceptAll(l, cfg.Log, p.take) })
+	p.wg.Go(func() { acceptAll(l, p.stopped, cfg.Log, p.take) })
 	return p, nil
 }
 
 // take serves one connection, if there is room for it.
 func (p *puller) take(conn net.Conn) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	ending, full := p.draining || p.closed, len(p.conns) >= p.cfg.MaxPeers
+	if !ending && !full {
+		p.conns[conn] = struct{}{}
+	}
+	p.mu.Unlock()
 	switch {
-	case p.draining || p.closed:
+	case ending:
 		conn.Close()
-	case len(p.conns) >= p.cfg.MaxPeers:
+	case full:
 		p.refusals.add(remoteName(conn), fmt.Errorf("%d workers are connected already", p.cfg.MaxPeers))
 		conn.Close()
 	default:
-		p.conns[conn] = struct{}{}
 		p.wg.Go(func() { p.serve(conn) })
 	}
 }
@@ -104,6 +109,8 @@ func (p *puller) serve(conn net.Conn) {
 	writer.Wait()
 	if isProtocol(k.reason) {
 		p.malformed.Add(1)
+	}
+	if isRefusal(k.reason) {
 		p.refusals.add(name, k.reason)
 	}
 	p.cfg.Log.Debug("worker gone", "peer", name, "reason", k.reason)
@@ -158,6 +165,7 @@ func (p *puller) Drain() {
 		return
 	}
 	p.draining = true
+	close(p.stopped)
 	for conn := range p.conns {
 		if rc, err := conn.(syscall.Conn).SyscallConn(); err == nil {
 			_ = rc.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })
@@ -173,6 +181,9 @@ func (p *puller) Close() error {
 	p.mu.Lock()
 	if !p.closed {
 		p.closed = true
+		if !p.draining {
+			close(p.stopped)
+		}
 		close(p.in.closed)
 		for conn := range p.conns {
 			conn.Close()

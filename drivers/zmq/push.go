@@ -3,7 +3,6 @@ package zmq
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -15,9 +14,14 @@ import (
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
-// pushReconnectMax bounds the delay between attempts to reach the service of
-// the same host: they are cheap, and events wait.
-const pushReconnectMax = time.Second
+const (
+	// pushReconnectMax bounds the delay between attempts to reach the service
+	// of the same host: they are cheap, and events wait.
+	pushReconnectMax = time.Second
+	// pushWrite bounds one write, so that there is room in the queue again
+	// before the whole of a large batch is through.
+	pushWrite = 512 << 10
+)
 
 // pusher is PUSH: a worker's side of the IPC hop. It connects when the first
 // event comes. Events wait in a bounded queue, as the bytes of the wire, and
@@ -39,14 +43,18 @@ type pusher struct {
 	mu      sync.Mutex
 	queue   []byte // whole messages, not being written
 	writing []byte // the batch being written; what is left of it after a failure
+	written int    // bytes of it that were
 	spare   []byte // an empty buffer
 	link    *link
 	why     error // why there is none
 	started bool
 	closed  bool
-	token   uint64 // of the latest Flush
-	echoed  uint64 // the latest that the service has confirmed
-	changed chan struct{}
+	token   uint64        // of the latest Flush
+	echoed  uint64        // the latest that the service has confirmed
+	sent    uint64        // bytes written, ever
+	sure    uint64        // how many of them were confirmed, or reported by a Flush
+	doubt   int           // connections that ended with some that were not
+	changed chan struct{} // made by who waits
 }
 
 func openPusher(cfg driver.Config) (*pusher, error) {
@@ -61,7 +69,6 @@ func openPusher(cfg driver.Config) (*pusher, error) {
 		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Push, Properties: ours(&cfg)},
 		target:   endpoint{"unix", cfg.Socket},
 		refusals: refusals{log: cfg.Log, what: "service refused"},
-		changed:  make(chan struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
@@ -89,7 +96,7 @@ func (p *pusher) push(ctx context.Context, m *driver.Message) error {
 			p.mu.Unlock()
 			return driver.ErrClosed
 		}
-		waiting := len(p.queue) + len(p.writing)
+		waiting := p.waitingLocked()
 		if waiting == 0 || int64(waiting+size) <= p.cfg.Queue {
 			first := len(p.queue) == 0
 			p.queue = zmtp.AppendMessage2(p.queue, m.Topic, m.Payload)
@@ -106,7 +113,7 @@ func (p *pusher) push(ctx context.Context, m *driver.Message) error {
 			p.bytes.Add(uint64(len(m.Payload)))
 			return nil
 		}
-		changed := p.changed
+		changed := p.changedLocked()
 		p.mu.Unlock()
 		select {
 		case <-changed:
@@ -115,6 +122,9 @@ func (p *pusher) push(ctx context.Context, m *driver.Message) error {
 		}
 	}
 }
+
+// waitingLocked is how many bytes are still to be written.
+func (p *pusher) waitingLocked() int { return len(p.queue) + len(p.writing) - p.written }
 
 // explain adds to a time-out why nothing moved.
 func (p *pusher) explain(err error) error {
@@ -127,28 +137,40 @@ func (p *pusher) explain(err error) error {
 }
 
 // Flush waits until the service has read everything, and, where it can, has
-// confirmed that.
+// confirmed that. When the connection is lost meanwhile, before that, the rest
+// is sent to the next service; what became of the part that was written nobody
+// can tell, and the error says so.
 func (p *pusher) Flush(ctx context.Context) error {
 	asked := (*link)(nil)
-	var token uint64
+	var token, sent uint64
+	p.mu.Lock()
+	doubt := p.doubt
+	p.mu.Unlock()
 	for {
 		p.mu.Lock()
-		closed, changed := p.closed, p.changed
-		empty := len(p.queue)+len(p.writing) == 0
+		closed, changed := p.closed, p.changedLocked()
+		empty := p.waitingLocked() == 0
 		k, idle := p.link, !p.started
 		if empty && k != nil && k != asked && k.pings.Load() {
 			// Written, but a write is only the kernel's word.
 			p.token++
-			asked, token = k, p.token
+			asked, token, sent = k, p.token, p.sent
 			var context [8]byte
 			binary.BigEndian.PutUint64(context[:], token)
 			k.send(zmtp.AppendPing(nil, 0, context[:]))
 		}
-		done := empty && (idle || k != nil && (!k.pings.Load() || k == asked && p.echoed >= token))
+		confirmed := k != nil && k == asked && p.echoed >= token
+		if confirmed {
+			p.sure = max(p.sure, sent)
+		}
+		done := empty && (idle || k != nil && !k.pings.Load()) || confirmed
+		lost := p.doubt != doubt
 		p.mu.Unlock()
 		switch {
 		case closed:
 			return driver.ErrClosed
+		case done && lost:
+			return errUnconfirmed
 		case done:
 			return nil
 		}
@@ -182,7 +204,7 @@ func (p *pusher) Status() driver.Status {
 		Bytes:     p.bytes.Load(),
 		Malformed: p.malformed.Load(),
 		Refused:   p.refusals.count.Load(),
-		Retained:  int64(len(p.queue) + len(p.writing)),
+		Retained:  int64(p.waitingLocked()),
 	}
 	if p.link != nil {
 		st.Peers = 1
@@ -190,10 +212,20 @@ func (p *pusher) Status() driver.Status {
 	return st
 }
 
+// changedLocked returns a channel that is closed at the next change.
+func (p *pusher) changedLocked() <-chan struct{} {
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.changed
+}
+
 // notifyLocked wakes everyone who waits for a change.
 func (p *pusher) notifyLocked() {
-	close(p.changed)
-	p.changed = make(chan struct{})
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
 }
 
 // run connects again and again.
@@ -204,11 +236,11 @@ func (p *pusher) run() {
 		if p.ctx.Err() != nil {
 			return
 		}
-		if up {
+		if isRefusal(err) { // it will do the same again: not at once
+			p.refusals.add(p.target.String(), err)
+		} else if up {
 			pause.Reset()
 			p.cfg.Log.Info("service lost", "socket", p.target.address, "reason", err)
-		} else if isProtocol(err) {
-			p.refusals.add(p.target.String(), err)
 		}
 		p.mu.Lock()
 		p.why = err
@@ -240,6 +272,7 @@ func (p *pusher) connect() (up bool, err error) {
 	k := newLink(conn, &p.cfg, peer)
 	k.address = p.target.String()
 	k.patient = true // a service that is stopped still has what was sent
+	k.mute = true
 	k.malformed, k.report = &p.malformed, &p.refusals
 	k.onPong = func(context []byte) { p.pong(k, context) }
 	p.mu.Lock()
@@ -247,8 +280,7 @@ func (p *pusher) connect() (up bool, err error) {
 	p.notifyLocked()
 	p.mu.Unlock()
 
-	// The service sends nothing but control frames; the inbox stays empty.
-	in := newInbox()
+	in := newInbox() // stays empty: the service sends nothing but control frames
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		k.read(in, rest, maxRequest, nil)
@@ -260,6 +292,10 @@ func (p *pusher) connect() (up bool, err error) {
 
 	p.mu.Lock()
 	p.link = nil
+	if k.pings.Load() && p.sent > p.sure {
+		p.sure = p.sent
+		p.doubt++
+	}
 	p.notifyLocked()
 	p.mu.Unlock()
 	return true, k.reason
@@ -272,17 +308,20 @@ func (p *pusher) feed(conn net.Conn) error {
 		if len(p.writing) == 0 {
 			p.writing, p.queue, p.spare = p.queue, p.spare[:0], nil
 		}
-		batch := p.writing
+		batch, from := p.writing, p.written
 		p.mu.Unlock()
 		if len(batch) == 0 {
 			return nil
 		}
-		n, err := conn.Write(batch)
+		n, err := conn.Write(batch[from:min(from+pushWrite, len(batch))])
 		p.mu.Lock()
-		if err == nil {
-			p.spare, p.writing = batch[:0], nil
-		} else {
-			p.writing = unsent(batch, n)
+		p.written += n
+		p.sent += uint64(n)
+		switch {
+		case err != nil:
+			p.writing, p.written = unsent(batch, p.written), 0
+		case p.written == len(batch):
+			p.spare, p.writing, p.written = batch[:0], nil, 0
 		}
 		p.notifyLocked()
 		p.mu.Unlock()
@@ -320,10 +359,4 @@ func (p *pusher) pong(k *link, context []byte) {
 		p.echoed = max(p.echoed, min(p.token, binary.BigEndian.Uint64(context)))
 		p.notifyLocked()
 	}
-}
-
-// isProtocol says whether a peer violated the protocol.
-func isProtocol(err error) bool {
-	var protocol *zmtp.ProtocolError
-	return errors.As(err, &protocol)
 }

@@ -111,6 +111,11 @@ func (s *subscriber) Disconnect(uri string) error {
 	if l := s.lines[target]; l != nil {
 		delete(s.lines, target)
 		l.cancel()
+		if l.link != nil {
+			// At once: what comes by a connection that is made next must not
+			// come by this one as well.
+			l.link.close(errClosed)
+		}
 		s.notifyLocked()
 	}
 	return nil
@@ -166,16 +171,22 @@ func (s *subscriber) Unsubscribe(_ context.Context, topics ...string) error {
 	if s.closed {
 		return driver.ErrClosed
 	}
+	var removed []string
 	for _, t := range topics {
-		if _, ok := s.topics[t]; !ok {
+		if _, ok := s.topics[t]; ok {
+			delete(s.topics, t)
+			removed = append(removed, t)
+		}
+	}
+	for _, l := range s.lines {
+		if l.link == nil || len(removed) == 0 {
 			continue
 		}
-		delete(s.topics, t)
-		for _, l := range s.lines {
-			if l.link != nil {
-				l.link.send(zmtp.AppendCancel(nil, l.link.peer.Minor, []byte(t)))
-			}
+		var p []byte
+		for _, t := range removed {
+			p = zmtp.AppendCancel(p, l.link.peer.Minor, []byte(t))
 		}
+		l.link.send(p)
 	}
 	return nil
 }
@@ -271,14 +282,16 @@ func (l *line) run() {
 		if l.ctx.Err() != nil {
 			return
 		}
-		if up {
+		switch {
+		case isRefusal(err): // it will do the same again: not at once
+			s.refusals.add(l.target.String(), err)
+			if up && isProtocol(err) {
+				s.malformed.Add(1)
+			}
+		case up:
 			pause.Reset()
 			s.cfg.Log.Info("publisher lost", "uri", l.target.String(), "reason", err)
-		} else {
-			var protocol *zmtp.ProtocolError
-			if errors.As(err, &protocol) {
-				s.refusals.add(l.target.String(), err)
-			}
+		default:
 			s.cfg.Log.Debug("publisher not reached", "uri", l.target.String(), "reason", err)
 		}
 		s.mu.Lock()
@@ -321,6 +334,11 @@ func (l *line) connect() (up bool, err error) {
 	src := &driver.Source{Publisher: id, Address: l.target.String()}
 
 	s.mu.Lock()
+	if l.ctx.Err() != nil { // Disconnect or Close came first
+		s.mu.Unlock()
+		conn.Close()
+		return false, errClosed
+	}
 	l.link = k
 	l.why = nil
 	all := make([]string, 0, len(s.topics))
@@ -344,9 +362,6 @@ func (l *line) connect() (up bool, err error) {
 	s.mu.Unlock()
 	return true, k.reason
 }
-
-// errClosed is the reason of a link that this side ended.
-var errClosed = errors.New("closed")
 
 // askLocked requests topics, and a sign that the request arrived.
 func (l *line) askLocked(topics []string) {
