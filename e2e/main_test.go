@@ -1,0 +1,113 @@
+//go:build linux
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	_ "github.com/wyvern-pubsub/wyvern/drivers/all"
+)
+
+const python = "/usr/bin/python3"
+
+// The programs under test, built once. They are static like the product's
+// binary; checked is the same with the race detector if the tests have it.
+var plain, checked, loader string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "wyvern-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := prepare(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// Orphans of a killed process become ours, so that none is overlooked.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		fmt.Fprintln(os.Stderr, "become the reaper of orphans:", err)
+		return 1
+	}
+	before := runtime.NumGoroutine()
+	code := m.Run()
+	if code == 0 {
+		if err := errors.Join(awaitGoroutines(before), awaitProcesses()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	return code
+}
+
+// prepare looks for what the tests need, and builds the programs.
+func prepare(dir string) error {
+	if out, err := exec.Command(python, "-c", "import zmq, msgpack").CombinedOutput(); err != nil {
+		return fmt.Errorf("%s can't import zmq and msgpack: %w\n%s\nhint: run `make deps`", python, err, out)
+	}
+	plain, loader = filepath.Join(dir, "wyvern"), filepath.Join(dir, "load")
+	checked = plain
+	if err := build(plain, "../cmd/wyvern", "0"); err != nil {
+		return err
+	}
+	if raceEnabled {
+		checked = filepath.Join(dir, "wyvern-race")
+		if err := build(checked, "../cmd/wyvern", "1", "-race"); err != nil {
+			return err
+		}
+	}
+	return build(loader, "./testdata/load", "0")
+}
+
+func build(name, pkg, cgo string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"build", "-o", name}, flags...), pkg)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+// awaitGoroutines waits until the goroutines that tests started have ended.
+func awaitGoroutines(before int) error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left := runtime.NumGoroutine() - before
+		if left <= 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			return fmt.Errorf("the tests left %d goroutines behind:\n\n%s", left, stacks)
+		}
+	}
+}
+
+// awaitProcesses waits until all child processes have ended.
+func awaitProcesses() error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		switch {
+		case err == unix.ECHILD:
+			return nil
+		case err != nil && err != unix.EINTR:
+			return fmt.Errorf("look for processes left behind: %w", err)
+		case pid == 0 && time.Now().After(deadline):
+			children, _ := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", os.Getpid()))
+			return fmt.Errorf("the tests left processes behind: %s", strings.TrimSpace(string(children)))
+		}
+	}
+}

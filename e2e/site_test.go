@@ -1,0 +1,126 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// site is a server of its own: a directory with a configuration.
+type site struct {
+	dir, file, socket string
+	port              int // 0: any
+}
+
+// newSite writes a configuration with the given lines for group [wyvern]. Its
+// directory has a short name, as a socket's must.
+func newSite(t testing.TB, lines ...string) *site {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "wyv-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := &site{dir: dir, file: filepath.Join(dir, "df.ini"), socket: filepath.Join(dir, "s")}
+	s.write(t, lines...)
+	return s
+}
+
+// write writes the configuration, as a deployment's file would be.
+func (s *site) write(t testing.TB, lines ...string) {
+	t.Helper()
+	text := fmt.Sprintf(`[DEFAULT]
+debug = true
+[df]
+pub_sub_driver = zmq_pubsub_driver
+enable_df_pub_sub = True
+publisher_bind_address = 127.0.0.1
+publisher_port = %d
+publisher_multiproc_socket = %s
+[wyvern]
+publisher_id = e2e
+log_level = debug
+%s
+`, s.port, s.socket, strings.Join(lines, "\n"))
+	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newFixedSite is newSite with a port that can be bound again after a restart.
+func newFixedSite(t testing.TB, lines ...string) *site {
+	t.Helper()
+	s := newSite(t, lines...)
+	s.port = freePort(t)
+	s.write(t, lines...)
+	return s
+}
+
+// freePort returns a port that is free, and not among those that the system
+// gives to outgoing connections.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 10000 + rand.IntN(22000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+// service is a running `wyvern serve`.
+type service struct {
+	*process
+	uri, address, socket string
+}
+
+var readyLine = regexp.MustCompile(`^wyvern: ready: network (tcp://(\S+)), ipc (\S+)$`)
+
+// serve starts the service and waits until it is ready.
+func (s *site) serve(t testing.TB, more ...string) *service {
+	t.Helper()
+	return s.serveWith(t, checked, more...)
+}
+
+// serveWith is serve with another binary.
+func (s *site) serveWith(t testing.TB, program string, more ...string) *service {
+	t.Helper()
+	p := start(t, nil, program, append([]string{"serve", "--config-file", s.file}, more...)...)
+	p.name = "serve"
+	line := p.stderr.await(t, "wyvern: ready: ")
+	m := readyLine.FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("ready line %q", line)
+	}
+	return &service{p, m[1], m[2], m[3]}
+}
+
+// drain tells the service to stop, and checks that it leaves nothing behind.
+func (s *service) drain(t testing.TB) {
+	t.Helper()
+	s.signal(t, syscall.SIGTERM)
+	if status := s.wait(t); status != 0 {
+		t.Errorf("serve: exit status %d after SIGTERM", status)
+	}
+}
+
+// wyvernRun runs a verb to its end.
+func wyvernRun(t testing.TB, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	p := start(t, nil, checked, args...)
+	p.stdin.Close()
+	status = p.wait(t)
+	return status, p.stdout.String(), p.stderr.String()
+}
