@@ -15,8 +15,8 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
-	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
+	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 )
 
 // Subscriber receives events from a driver and calls a handler with those of
