@@ -53,10 +53,12 @@ lint: ## gofmt and staticcheck, the version that tools/go.mod pins
 	$(LINT) ./...
 	cd bench/compare && $(LINT) ./...
 
-# The race detector needs cgo and a C compiler; the product does not. go test runs all of go vet before the tests.
+# The race detector needs cgo and a C compiler; the product does not. go test runs all of go vet before the tests. The second
+# run is for what the race detector hides: it allocates.
 .PHONY: test-go
 test-go: ## vet, unit and end-to-end tests, with the race detector; TESTFLAGS='-run X' changes it
 	CGO_ENABLED=1 $(GO) test -race -vet=all -timeout 10m $(TESTFLAGS) ./...
+	$(GO) test -run 'Alloc|Memory' . ./drivers/... ./internal/...
 
 .PHONY: test-fuzz
 test-fuzz:

@@ -56,7 +56,8 @@ type Status struct {
 	// Messages were accepted (publisher) or handed out (subscriber); Bytes are
 	// their payloads.
 	Messages, Bytes uint64
-	// Deliveries were written to peers, counted per peer.
+	// Deliveries were written to peers, counted per peer; 0 where the driver
+	// does not count them.
 	Deliveries uint64
 	// Refused are peers that were turned away, for whatever they did or
 	// lacked; Malformed are messages that were not understood and dropped.
