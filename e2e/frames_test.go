@@ -13,7 +13,7 @@ import (
 )
 
 // goldenFrame is an event as Dragonflow's processes put it on the wire, in
-// testdata/frames.jsonl.
+// frames.jsonl in the testdata of internal/envelope.
 type goldenFrame struct {
 	Event      event  `json:"event"`
 	TopicFrame string `json:"topic_frame"`
@@ -32,7 +32,7 @@ func (g *goldenFrame) topic(t testing.TB) string {
 
 func goldenFrames(t testing.TB) []goldenFrame {
 	t.Helper()
-	text, err := os.ReadFile("testdata/frames.jsonl")
+	text, err := os.ReadFile("../internal/envelope/testdata/frames.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,6 +90,29 @@ func shake(conn net.Conn, hello zmtp.HandshakeConfig) (peer zmtp.Peer, rest []by
 	}
 }
 
+// openLink connects to a peer and performs the handshake, within the time for
+// that. The connection is closed when life ends; release undoes it, at the end.
+func openLink(life context.Context, target endpoint, hello zmtp.HandshakeConfig, cfg *driver.Config) (k *link, rest []byte, release func() bool, err error) {
+	ctx, cancel := context.WithTimeout(life, cfg.HandshakeTimeout)
+	defer cancel()
+	conn, err := target.dial(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	release = context.AfterFunc(life, func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(cfg.HandshakeTimeout))
+	peer, rest, err := shake(conn, hello)
+	if err != nil {
+		release()
+		conn.Close()
+		return nil, nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	k = newLink(conn, cfg, peer)
+	k.address = target.String()
+	return k, rest, release, nil
+}
+
 func newLink(conn net.Conn, cfg *driver.Config, peer zmtp.Peer) *link {
 	l := &link{
 		conn: conn,

@@ -253,24 +253,11 @@ func (p *pusher) run() {
 
 // connect makes one connection and serves it until it ends.
 func (p *pusher) connect() (up bool, err error) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.HandshakeTimeout)
-	defer cancel()
-	conn, err := p.target.dial(ctx)
+	k, rest, release, err := openLink(p.ctx, p.target, p.hello, &p.cfg)
 	if err != nil {
 		return false, err
 	}
-	stop := context.AfterFunc(p.ctx, func() { conn.Close() })
-	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout))
-	peer, rest, err := shake(conn, p.hello)
-	if err != nil {
-		conn.Close()
-		return false, err
-	}
-	_ = conn.SetDeadline(time.Time{})
-
-	k := newLink(conn, &p.cfg, peer)
-	k.address = p.target.String()
+	defer release()
 	k.patient = true // a service that is stopped still has what was sent
 	k.mute = true
 	k.malformed, k.report = &p.malformed, &p.refusals

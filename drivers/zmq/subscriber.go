@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
@@ -307,27 +306,14 @@ func (l *line) run() {
 // came about.
 func (l *line) connect() (up bool, err error) {
 	s := l.sub
-	ctx, cancel := context.WithTimeout(l.ctx, s.cfg.HandshakeTimeout)
-	defer cancel()
-	conn, err := l.target.dial(ctx)
+	k, rest, release, err := openLink(l.ctx, l.target, s.hello, &s.cfg)
 	if err != nil {
 		return false, err
 	}
-	stop := context.AfterFunc(l.ctx, func() { conn.Close() })
-	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
-	peer, rest, err := shake(conn, s.hello)
-	if err != nil {
-		conn.Close()
-		return false, err
-	}
-	_ = conn.SetDeadline(time.Time{})
-
-	k := newLink(conn, &s.cfg, peer)
-	k.address = l.target.String()
+	defer release()
 	k.malformed, k.report = &s.malformed, &s.refusals
 	k.onPong = func(context []byte) { l.pong(k, context) }
-	id, _ := peer.Properties.Get(propertyID)
+	id, _ := k.peer.Properties.Get(propertyID)
 	if id == "" {
 		id = l.target.String()
 	}
@@ -336,7 +322,7 @@ func (l *line) connect() (up bool, err error) {
 	s.mu.Lock()
 	if l.ctx.Err() != nil { // Disconnect or Close came first
 		s.mu.Unlock()
-		conn.Close()
+		k.close(errClosed)
 		return false, errClosed
 	}
 	l.link = k
