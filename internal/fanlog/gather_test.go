@@ -94,7 +94,15 @@ func FuzzSessions(f *testing.F) {
 		}
 		topics := []string{""}
 		names := []string{"a", "ab", "abc", "b", "bc", "c"}
+		// As run does: what is asked takes effect before the next look at the
+		// log, and writes come after that. A round's lists know nothing of
+		// requests that came after them.
+		asked := false
+		look := func() bool { asked = false; return l.takeIn() }
 		take := func(i, n int) {
+			if asked {
+				look()
+			}
 			if err := models[i].read(step(l, sessions[i], n), len(topics)-1); err != nil {
 				t.Fatal(err)
 			}
@@ -104,6 +112,7 @@ func FuzzSessions(f *testing.F) {
 			if len(s.out) > maxPrivate/2 {
 				return
 			}
+			asked = true
 			m.asked = append(m.asked, r)
 			if err := r.apply(s); err != nil {
 				t.Fatal(err)
@@ -128,7 +137,7 @@ func FuzzSessions(f *testing.F) {
 				put(l, event(len(topics), names[arg%len(names)], size))
 				topics = append(topics, names[arg%len(names)])
 			case 1:
-				l.takeIn()
+				look()
 			case 2:
 				name := names[arg%len(names)]
 				demand(i, request{"supq"[arg>>3&3], name})
@@ -147,7 +156,7 @@ func FuzzSessions(f *testing.F) {
 			check(t, l)
 		}
 		drain := func() {
-			for l.takeIn() {
+			for look() {
 			}
 			for i, s := range sessions {
 				for n := 0; (s.owed() || len(s.out) > 0) && n < 100000; n++ {

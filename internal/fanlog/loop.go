@@ -102,6 +102,9 @@ func (l *loop) takeMail() []func() {
 	return tasks
 }
 
+// run makes rounds. Their order matters: what peers ask takes effect before the
+// look at the log, whose lists know nothing of later requests, and writes use
+// those lists.
 func (l *loop) run() {
 	defer l.finish()
 	l.now = time.Now()
