@@ -82,10 +82,11 @@ type Session struct {
 	moved  time.Time // when it last took something, or was given the first of its backlog
 	queued int       // bytes that a flush last saw unacknowledged
 
-	sent  uint64        // bytes
-	gauge uint64        // sent, at the last judgement
-	lag   time.Duration // how much of the waiting since then it was behind
-	since uint64        // sent, when it became slow or was last lost
+	sent   uint64        // bytes
+	gauge  uint64        // sent, at the last judgement
+	recent uint64        // bytes taken before that, halved with each account
+	lag    time.Duration // how much of the waiting since then it was behind
+	since  uint64        // sent, when it became slow or was last lost
 
 	news   *holding // first of the topics with news for it, linked by holding.next
 	topics int      // how many they are

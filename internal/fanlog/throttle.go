@@ -16,11 +16,15 @@ import (
 // others. It loses its claim
 //
 //   - when it takes nothing for stallTime, or
-//   - when appends had to wait for stallTime in all, mostly for it, and the
-//     others could do much more: of the bytes that they took meanwhile, less
-//     than one in fairShare was taken by those who were behind as well. The
-//     rates themselves say nothing: an append that waits slows all down to the
-//     rate of the slowest.
+//   - when appends had to wait for stallTime in all, for most of it with this
+//     session behind, while at least as many others were quick: these take as
+//     much as it does or more, and needed less than one part in fairShare of
+//     that time for it. Rates alone say nothing: an append that waits slows all
+//     down to the rate of the slowest, and then to nothing.
+//
+// So sessions that are all as slow as one another keep their claim, and so does
+// one that is only somewhat slower than the rest, or that alone gets nearly all
+// that is published.
 //
 // It has its claim again when it has caught up and has taken, since it lost
 // the claim or fell out of retention, at least regain bytes: by its own effort,
@@ -32,6 +36,9 @@ const (
 	stallTime  = 500 * time.Millisecond
 	fairShare  = 8
 	regain     = segmentSize
+	// leastTaken is what a session must have taken lately for its quickness to
+	// mean something.
+	leastTaken = 4 << 10
 	// restTime without an append that waits begins the account anew.
 	restTime = time.Second
 )
@@ -41,10 +48,12 @@ type account struct {
 	waiting bool          // an append waited when accounts were last settled
 	settled time.Time     // when that was
 	waited  time.Duration // since the last judgement
-	public  bool          // took and behind are of this account
+	public  bool          // what follows is of this account
 
-	took   atomic.Uint64 // bytes that all sessions took, roughly half-way
-	behind atomic.Uint64 // the part of it that was taken while being behind
+	// Published for the other loops, the first time roughly half-way.
+	quick     atomic.Int64  // sessions that keep up easily
+	quickTook atomic.Uint64 // bytes that they took lately
+	late      atomic.Int64  // sessions that were behind most of the time
 }
 
 // settleAccounts ends a round: it judges who is slow, publishes how far the
@@ -58,8 +67,9 @@ func (l *loop) settleAccounts(more bool) {
 		case a.waiting:
 			passed = rest
 		case rest > restTime:
-			a.took.Store(0)
-			a.behind.Store(0)
+			a.quick.Store(0)
+			a.quickTook.Store(0)
+			a.late.Store(0)
 			l.beginAccount()
 		}
 		a.settled = l.now
@@ -106,42 +116,48 @@ func (l *loop) judge() {
 		return
 	}
 	l.publish()
-	var took, behind uint64
+	var quick, late int64
+	var quickTook uint64
 	for _, other := range l.fan.loops {
-		took += other.account.took.Load()
-		behind += other.account.behind.Load()
+		quick += other.account.quick.Load()
+		quickTook += other.account.quickTook.Load()
+		late += other.account.late.Load()
 	}
 	for _, s := range l.busy {
-		if !s.claims() || s.fresh || s.at.seg >= half || s.lag < a.waited/2 {
+		if quick < late || quick == 0 || s.fresh || s.at.seg >= half || !a.isLate(s) {
 			continue
 		}
-		own := s.sent - s.gauge
-		others := took - min(own, took)
-		if late := behind - min(a.part(s), behind); late*fairShare < others {
+		if s.took() <= quickTook/uint64(quick) {
 			s.slow, s.since = true, s.sent
 		}
 	}
 	l.beginAccount()
 }
 
-// part returns how many of the bytes that a session took count as taken while
-// it was behind.
-func (a *account) part(s *Session) uint64 {
-	if a.waited <= 0 {
-		return 0
-	}
-	return uint64(float64(s.sent-s.gauge) * min(float64(s.lag)/float64(a.waited), 1))
-}
+// isLate says whether a session with a claim was behind most of the time.
+func (a *account) isLate(s *Session) bool { return s.claims() && s.lag >= a.waited/2 }
 
-// publish adds up what the loop's sessions took.
+// took returns how many bytes the session took lately: since the account
+// began, and less and less of what was before.
+func (s *Session) took() uint64 { return s.recent + s.sent - s.gauge }
+
+// publish counts the loop's sessions for the others.
 func (l *loop) publish() {
-	var took, behind uint64
+	a := &l.account
+	var quick, late int64
+	var quickTook uint64
 	for _, s := range l.sessions {
-		took += s.sent - s.gauge
-		behind += l.account.part(s)
+		switch {
+		case a.isLate(s):
+			late++
+		case s.active && !s.lost && !s.slow && s.lag < a.waited/fairShare && s.took() >= leastTaken:
+			quick++
+			quickTook += s.took()
+		}
 	}
-	l.account.took.Store(took)
-	l.account.behind.Store(behind)
+	a.quick.Store(quick)
+	a.quickTook.Store(quickTook)
+	a.late.Store(late)
 }
 
 // beginAccount forgets what was. The figures that were published stay for
@@ -149,6 +165,7 @@ func (l *loop) publish() {
 func (l *loop) beginAccount() {
 	l.account.waited, l.account.public = 0, false
 	for _, s := range l.sessions {
+		s.recent = s.took() / 2
 		s.gauge, s.lag, s.fresh = s.sent, 0, false
 	}
 }
