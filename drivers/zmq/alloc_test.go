@@ -2,6 +2,7 @@ package zmq
 
 import (
 	"context"
+	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -73,6 +74,50 @@ func TestAllocations(t *testing.T) {
 		if got := testing.AllocsPerRun(100, c.run) / size; got > c.most {
 			t.Errorf("%s: %.3f allocations per event, want %.3f at most", c.name, got, c.most)
 		}
+	}
+}
+
+// busyConn is one on which, while it is written to, events are published.
+type busyConn struct {
+	net.Conn
+	meanwhile func()
+}
+
+func (c *busyConn) Write(p []byte) (int, error) {
+	c.meanwhile()
+	return len(p), nil
+}
+
+// The buffers of a worker's queue take turns: none is lost when the queue runs
+// empty.
+func TestQueueAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	ctx := begin(t)
+	push := openPush(t, ctx, shortDir(t)+"/s")
+	push.started = true // but it isn't: the test writes
+	msgs := batchOf(1)
+	add := func() {
+		if _, err := push.Publish(ctx, msgs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	more := 0
+	conn := &busyConn{meanwhile: func() {
+		if more--; more >= 0 {
+			add()
+		}
+	}}
+	got := testing.AllocsPerRun(100, func() {
+		add()
+		more = 2
+		if err := push.feed(conn); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got != 0 {
+		t.Errorf("%v allocations, want 0", got)
 	}
 }
 

@@ -127,7 +127,7 @@ func receive(t testing.TB, ctx context.Context, s driver.Subscriber, n int) (got
 	for len(got) < n {
 		k, err := s.Receive(ctx, batch[:min(len(batch), n-len(got))])
 		if err != nil {
-			t.Fatalf("Receive after %d of %d messages %.200q: %v", len(got), n, got, err)
+			t.Fatalf("Receive after %d of %d messages, the last %.40q: %v", len(got), n, got[max(len(got)-1, 0):], err)
 		}
 		for _, m := range batch[:k] {
 			got = append(got, string(m.Topic)+" "+string(m.Payload))

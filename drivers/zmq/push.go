@@ -292,7 +292,7 @@ func (p *pusher) connect() (up bool, err error) {
 func (p *pusher) feed(conn net.Conn) error {
 	for {
 		p.mu.Lock()
-		if len(p.writing) == 0 {
+		if len(p.writing) == 0 && len(p.queue) > 0 {
 			p.writing, p.queue, p.spare = p.queue, p.spare[:0], nil
 		}
 		batch, from := p.writing, p.written
