@@ -152,7 +152,7 @@ func (s *Session) Behind() (behind bool, since time.Time) {
 // write makes one attempt and returns how much the socket took.
 func (s *Session) write(p []byte) (n int, err error) {
 	for {
-		n, err = writeSocket(s.fd, p)
+		n, err = unix.Write(s.fd, p)
 		if err != unix.EINTR {
 			break
 		}
