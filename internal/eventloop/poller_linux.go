@@ -19,8 +19,10 @@ var one = binary.NativeEndian.AppendUint64(nil, 1)
 //
 // Its epoll instance is itself a descriptor in the runtime's poller, so that a
 // waiting loop is a parked goroutine and not a thread blocked in a system call:
-// those keep the runtime's monitor awake, which costs more than the events of a
-// quiet system (a third of the processor time with one event every 5 ms).
+// those keep the runtime's monitor awake. Blocked in epoll_wait a publisher of
+// one event every 5 ms to 100 subscribers used 21.0 us of processor time per
+// delivery, parked 12.9; of one every 30 ms to 1000, 12.7 and 11.4 (medians of
+// 12 interleaved runs of bench/compare, 2 processors).
 type Poller struct {
 	epoll    *os.File
 	fd       int // of epoll
