@@ -123,7 +123,7 @@ func (a *app) demoWorkerCommand() *cobra.Command {
 		return demo.RunWorker(ctx, a.stdin, a.stdout, wyvern.PublisherOptions{
 			Alias:  c.DF.PubSubMultiprocDriver,
 			Hop:    driver.IPC,
-			Config: ipcConfig(c),
+			Config: c.IPC(),
 			Log:    newLog(c, a.stderr),
 		})
 	})
@@ -138,7 +138,7 @@ func (a *app) demoNodeCommand() *cobra.Command {
 		return demo.RunNode(ctx, a.stdin, a.stdout, wyvern.SubscriberOptions{
 			Alias:  c.DF.PubSubDriver,
 			Hop:    driver.Network,
-			Config: networkConfig(c),
+			Config: c.Network(),
 			Log:    newLog(c, a.stderr),
 		})
 	})

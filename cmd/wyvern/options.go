@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wyvern-pubsub/wyvern/config"
-	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/service"
 )
 
@@ -44,44 +43,12 @@ func (f *configFlags) loadAndWarn(a *app) (*config.Config, error) {
 	return c, nil
 }
 
-// networkConfig maps the configuration to the network hop, both halves.
-func networkConfig(c *config.Config) driver.Config {
-	d := hopConfig(c)
-	d.Transport = c.DF.PublisherTransport
-	d.BindAddress = c.DF.PublisherBindAddress
-	d.Port = c.DF.PublisherPort
-	d.MaxPeers = c.Wyvern.MaxSubscribers
-	return d
-}
-
-// ipcConfig maps the configuration to the IPC hop, both halves.
-func ipcConfig(c *config.Config) driver.Config {
-	d := hopConfig(c)
-	d.Socket = c.IPCSocket()
-	d.MaxPeers = c.Wyvern.MaxWorkers
-	return d
-}
-
-func hopConfig(c *config.Config) driver.Config {
-	return driver.Config{
-		MaxPayload:        int(c.Wyvern.MaxEventSize),
-		Retention:         c.Wyvern.Retention,
-		Queue:             c.Wyvern.WorkerQueue,
-		MaxSubscriptions:  c.Wyvern.MaxSubscriptions,
-		HandshakeTimeout:  c.Wyvern.HandshakeTimeout,
-		HeartbeatInterval: c.Wyvern.HeartbeatInterval,
-		HeartbeatTimeout:  c.Wyvern.HeartbeatTimeout,
-		ReconnectMin:      c.Wyvern.ReconnectMin,
-		ReconnectMax:      c.Wyvern.ReconnectMax,
-	}
-}
-
 // serviceConfig maps the configuration to the publisher service.
 func serviceConfig(c *config.Config, log *slog.Logger) service.Config {
 	s := service.Config{
 		ID:           c.PublisherID(),
-		Network:      service.Hop{Alias: c.DF.PubSubDriver, Config: networkConfig(c)},
-		IPC:          service.Hop{Alias: c.DF.PubSubMultiprocDriver, Config: ipcConfig(c)},
+		Network:      service.Hop{Alias: c.DF.PubSubDriver, Config: c.Network()},
+		IPC:          service.Hop{Alias: c.DF.PubSubMultiprocDriver, Config: c.IPC()},
 		DrainTimeout: c.Wyvern.DrainTimeout,
 		Log:          log,
 	}

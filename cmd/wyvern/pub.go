@@ -99,11 +99,11 @@ func (a *app) pub(ctx context.Context, c *config.Config, f *pubFlags) (uint64, e
 	opts := wyvern.PublisherOptions{
 		Alias:  c.DF.PubSubMultiprocDriver,
 		Hop:    driver.IPC,
-		Config: ipcConfig(c),
+		Config: c.IPC(),
 		Log:    newClientLog(c, a.stderr),
 	}
 	if f.direct {
-		opts.Alias, opts.Hop, opts.Config, opts.ID = c.DF.PubSubDriver, driver.Network, networkConfig(c), c.PublisherID()
+		opts.Alias, opts.Hop, opts.Config, opts.ID = c.DF.PubSubDriver, driver.Network, c.Network(), c.PublisherID()
 	}
 	publisher, err := wyvern.OpenPublisher(ctx, opts)
 	if err != nil {

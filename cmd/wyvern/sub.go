@@ -82,7 +82,7 @@ func (a *app) sub(ctx context.Context, c *config.Config, f *subFlags) error {
 		Handler: r.handle,
 		Topics:  f.topics,
 		Connect: f.connect,
-		Config:  networkConfig(c),
+		Config:  c.Network(),
 		Log:     newClientLog(c, a.stderr),
 	})
 	if err != nil {

@@ -1,0 +1,37 @@
+package config
+
+import "github.com/wyvern-pubsub/wyvern/driver"
+
+// Network returns what a driver of the network hop is told, whichever half it
+// opens. Its alias is DF.PubSubDriver. Identity and log are the caller's.
+func (c *Config) Network() driver.Config {
+	d := c.hop()
+	d.Transport = c.DF.PublisherTransport
+	d.BindAddress = c.DF.PublisherBindAddress
+	d.Port = c.DF.PublisherPort
+	d.MaxPeers = c.Wyvern.MaxSubscribers
+	return d
+}
+
+// IPC returns what a driver of the IPC hop is told, whichever half it opens.
+// Its alias is DF.PubSubMultiprocDriver. Identity and log are the caller's.
+func (c *Config) IPC() driver.Config {
+	d := c.hop()
+	d.Socket = c.IPCSocket()
+	d.MaxPeers = c.Wyvern.MaxWorkers
+	return d
+}
+
+func (c *Config) hop() driver.Config {
+	return driver.Config{
+		MaxPayload:        int(c.Wyvern.MaxEventSize),
+		Retention:         c.Wyvern.Retention,
+		Queue:             c.Wyvern.WorkerQueue,
+		MaxSubscriptions:  c.Wyvern.MaxSubscriptions,
+		HandshakeTimeout:  c.Wyvern.HandshakeTimeout,
+		HeartbeatInterval: c.Wyvern.HeartbeatInterval,
+		HeartbeatTimeout:  c.Wyvern.HeartbeatTimeout,
+		ReconnectMin:      c.Wyvern.ReconnectMin,
+		ReconnectMax:      c.Wyvern.ReconnectMax,
+	}
+}
