@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -196,5 +198,45 @@ func TestConfigurationFile(t *testing.T) {
 				t.Errorf("exit status %d\n%s", status, stderr)
 			}
 		})
+	}
+}
+
+// A file that the user of the service may not read stops the start with its
+// name. Root may read everything, so a test that is root becomes somebody else.
+func TestConfigurationFileIsUnreadable(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "wyvern-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	program, file := filepath.Join(dir, "wyvern"), filepath.Join(dir, "secret.ini")
+	binary, err := os.ReadFile(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(
+		os.WriteFile(program, binary, 0o700),
+		os.WriteFile(file, []byte("[df]\npublisher_port = 1234\n"), 0o644),
+		os.Chmod(program, 0o755), os.Chmod(dir, 0o755), // whatever the umask
+	); err != nil {
+		t.Fatal(err)
+	}
+	look := func() (string, error) {
+		cmd := exec.Command(program, "config", "--config-file", file)
+		if os.Getuid() == 0 {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := look(); err != nil || !strings.Contains(out, "1234") {
+		t.Fatalf("while it is readable: %v\n%s", err, out)
+	}
+	if err := os.Chmod(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := look(); err == nil || !strings.Contains(out, file+": permission denied") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
