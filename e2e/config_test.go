@@ -205,18 +205,16 @@ func TestConfigurationFile(t *testing.T) {
 // name. Root may read everything, so a test that is root becomes somebody else.
 func TestConfigurationFileIsUnreadable(t *testing.T) {
 	t.Parallel()
+	// A directory that everybody may enter, and a link to the program: a copy
+	// that is still open for writing somewhere can't be executed.
 	dir, err := os.MkdirTemp("", "wyvern-e2e-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	program, file := filepath.Join(dir, "wyvern"), filepath.Join(dir, "secret.ini")
-	binary, err := os.ReadFile(plain)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := errors.Join(
-		os.WriteFile(program, binary, 0o700),
+		os.Link(plain, program),
 		os.WriteFile(file, []byte("[df]\npublisher_port = 1234\n"), 0o644),
 		os.Chmod(program, 0o755), os.Chmod(dir, 0o755), // whatever the umask
 	); err != nil {
