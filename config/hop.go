@@ -19,6 +19,8 @@ func (c *Config) IPC() driver.Config {
 	d := c.hop()
 	d.Socket = c.IPCSocket()
 	d.MaxPeers = c.Wyvern.MaxWorkers
+	d.AllowUsers = c.Wyvern.WorkerUsers.IDs
+	d.AllowAnyUser = c.Wyvern.WorkerUsers.Everybody
 	return d
 }
 

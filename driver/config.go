@@ -22,6 +22,11 @@ type Config struct {
 	Port        int
 	// Socket is the path where the halves of an IPC driver meet.
 	Socket string
+	// AllowUsers are the numbers of users whose processes may connect to
+	// Socket, besides root and the user of the process that binds it;
+	// AllowAnyUser lets every user.
+	AllowUsers   []uint32
+	AllowAnyUser bool
 	// Servers lists where a broker is, for drivers that have one.
 	Servers []string
 

@@ -32,6 +32,12 @@
 // A worker's events wait in its bounded queue while the service is absent; what
 // a service that was killed had not read is lost.
 //
+// # Admission
+//
+// A process may connect to the IPC socket if its user is the service's own,
+// root, or among Config.AllowUsers; the kernel says which it is. Modes of
+// directory and socket follow from that where this package creates them.
+//
 // # Concurrency
 //
 // Connections of subscribers to a publisher live on its few loops. Every other

@@ -50,7 +50,7 @@ func openPublisher(ctx context.Context, cfg driver.Config) (*publisher, error) {
 	}
 	var l net.Listener
 	if ep.network == "unix" {
-		l, err = listenUnix(ctx, ep.address, ownerName(&cfg))
+		l, err = listenUnix(ctx, ep.address, ownerName(&cfg), false)
 	} else {
 		l, err = listenTCP(ctx, ep)
 	}

@@ -21,6 +21,7 @@ type puller struct {
 	cfg      driver.Config
 	hello    zmtp.HandshakeConfig
 	listener *lockedListener
+	allow    *allowList
 	in       *inbox
 
 	refusals  refusals
@@ -37,17 +38,24 @@ type puller struct {
 }
 
 func openPuller(ctx context.Context, cfg driver.Config) (*puller, error) {
+	return openPullerFor(ctx, cfg, newAllowList(&cfg))
+}
+
+// openPullerFor is openPuller with another idea of who this process is.
+func openPullerFor(ctx context.Context, cfg driver.Config, allow *allowList) (*puller, error) {
 	if err := checkParams(&cfg); err != nil {
 		return nil, err
 	}
-	l, err := listenUnix(ctx, cfg.Socket, ownerName(&cfg))
+	l, err := listenUnix(ctx, cfg.Socket, ownerName(&cfg), allow.open())
 	if err != nil {
 		return nil, err
 	}
+	allow.reach(cfg.Socket, cfg.Log)
 	p := &puller{
 		cfg:      cfg,
 		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Pull, AsServer: true, Properties: ours(&cfg)},
 		listener: l,
+		allow:    allow,
 		in:       newInbox(),
 		refusals: refusals{log: cfg.Log, what: "worker refused"},
 		conns:    make(map[net.Conn]struct{}),
@@ -57,8 +65,13 @@ func openPuller(ctx context.Context, cfg driver.Config) (*puller, error) {
 	return p, nil
 }
 
-// take serves one connection, if there is room for it.
+// take serves one connection, if its user may and there is room for it.
 func (p *puller) take(conn net.Conn) {
+	if err := p.allow.check(conn); err != nil {
+		p.refusals.add(remoteName(conn), err)
+		conn.Close()
+		return
+	}
 	p.mu.Lock()
 	ending, full := p.draining || p.closed, len(p.conns) >= p.cfg.MaxPeers
 	if !ending && !full {
