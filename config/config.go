@@ -140,6 +140,9 @@ type Wyvern struct {
 	DrainTimeout time.Duration
 	// MaxSubscribers is the most subscriber connections (default 16384).
 	MaxSubscribers int
+	// MaxPerAddress is the most subscriber connections from one address
+	// (default 0: three quarters of MaxSubscribers).
+	MaxPerAddress int
 	// MaxWorkers is the most worker connections (default 1024).
 	MaxWorkers int
 	// WorkerUsers are the users whose processes may publish through the IPC

@@ -10,6 +10,7 @@ func (c *Config) Network() driver.Config {
 	d.BindAddress = c.DF.PublisherBindAddress
 	d.Port = c.DF.PublisherPort
 	d.MaxPeers = c.Wyvern.MaxSubscribers
+	d.MaxPerAddress = c.Wyvern.MaxPerAddress
 	return d
 }
 

@@ -49,6 +49,10 @@ type Config struct {
 	MaxPeers         int
 	MaxSubscriptions int
 
+	// MaxPerAddress bounds the peers that connect from one address of the
+	// network; default: three quarters of MaxPeers.
+	MaxPerAddress int
+
 	// HandshakeTimeout is how long a peer may take to introduce itself;
 	// default 10 s.
 	HandshakeTimeout time.Duration
@@ -100,6 +104,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.MaxPeers <= 0 {
 		c.MaxPeers = 16384
+	}
+	if c.MaxPerAddress <= 0 {
+		c.MaxPerAddress = c.MaxPeers - c.MaxPeers/4
 	}
 	if c.MaxSubscriptions <= 0 {
 		c.MaxSubscriptions = 100000

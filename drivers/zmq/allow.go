@@ -51,19 +51,17 @@ func (a *allowList) allows(uid uint32) bool {
 	return a.any || uid == a.own || uid == 0 || slices.Contains(a.others, uid)
 }
 
-// check refuses a connection whose other end is not allowed. The kernel says
-// who it is: whoever called connect, whatever became of that process since.
-func (a *allowList) check(conn net.Conn) error {
-	if a.any {
-		return nil
-	}
+// check returns the user of a connection's other end, and refuses one that is
+// not allowed. The kernel says who it is: whoever called connect, whatever
+// became of that process since.
+func (a *allowList) check(conn net.Conn) (user string, err error) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return errors.New("no descriptor to ask for its user")
+		return "", errors.New("no descriptor to ask for its user")
 	}
 	rc, err := sc.SyscallConn()
 	if err != nil {
-		return fmt.Errorf("ask for its user: %w", err)
+		return "", fmt.Errorf("ask for its user: %w", err)
 	}
 	var uid uint32
 	var pid int
@@ -72,10 +70,10 @@ func (a *allowList) check(conn net.Conn) error {
 		cerr = err
 	}
 	if cerr != nil {
-		return fmt.Errorf("ask for its user: %w", cerr)
+		return "", fmt.Errorf("ask for its user: %w", cerr)
 	}
 	if !a.allows(uid) {
-		return fmt.Errorf("user %d (of process %d) may not connect here", uid, pid)
+		return "", fmt.Errorf("user %d (of process %d) may not connect here", uid, pid)
 	}
-	return nil
+	return fmt.Sprint("user ", uid), nil
 }

@@ -18,6 +18,7 @@ const maxName = 255
 // peer speaks ZMTP with one subscriber. It lives on a loop of the Fanout.
 type peer struct {
 	pub     *publisher
+	guest   *guest
 	address string
 	hs      *zmtp.Handshake // nil when done
 	info    zmtp.Peer
@@ -43,6 +44,9 @@ func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
 			}
 		}
 		if err != nil || !h.hs.Done() {
+			return n, err
+		}
+		if err := h.guest.introduced(); err != nil {
 			return n, err
 		}
 		used = n
@@ -183,7 +187,7 @@ func (h *peer) Lost(s *fanlog.Session) {
 
 // Closed implements fanlog.Handler.
 func (h *peer) Closed(_ *fanlog.Session, reason error) {
-	h.pub.connected.Add(-1)
+	h.guest.leave()
 	if h.hs == nil {
 		h.pub.introduced.Add(-1)
 		if isProtocol(reason) {
