@@ -1,19 +1,18 @@
 package fanlog
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // index is one loop's answer to "who holds this topic?". Subscriptions are
 // resolved to topics when they or the topics appear, never per event: a
 // session that holds ten thousand topics costs nothing while they are quiet.
 //
 // Topics live here while somebody holds them or the log retains events of
-// them that this loop has seen lately. One goroutine owns it.
+// them that this loop has seen lately. What only subscribers speak of is no
+// topic to prefixes: who makes up names costs others nothing. One goroutine
+// owns it.
 type index struct {
 	names    map[string]*held // every known topic
-	sorted   []*held          // the same by name, for prefixes that come later
+	sorted   nameList         // those that had an event, for prefixes that come later
 	slots    []*held          // by log slot; valid where the topic pointer agrees
 	prefixes map[string]*prefix
 	lengths  []int // of the prefixes present, ascending, with counts beside
@@ -23,7 +22,7 @@ type index struct {
 // held is one topic and the sessions that hold it.
 type held struct {
 	name    string
-	topic   *topic // as the log last knew it; nil before its first event
+	topic   *topic // as the log last knew it; nil before its first event; then it is sorted too
 	holders []*holding
 	seen    uint64     // sequence of the segment of its latest event
 	round   uint64     // loop round in which news was last set
@@ -65,56 +64,52 @@ func (x *index) resolveSlow(t *topic) *held {
 		x.slots = append(x.slots, nil)
 	}
 	h := x.named(t.name)
+	if h.topic == nil {
+		x.sorted.insert(h)
+		x.prefix(h)
+	}
 	h.topic = t
 	x.slots[t.slot] = h
 	return h
 }
 
-// named returns the entry for a name, made when it isn't known yet: every
-// prefix that matches it is applied then.
+// named returns the entry for a name, made when it isn't known yet.
 func (x *index) named(name string) *held {
-	if h := x.names[name]; h != nil {
-		return h
-	}
-	h := &held{name: name}
-	x.names[name] = h
-	i, _ := x.search(name)
-	x.sorted = slices.Insert(x.sorted, i, h)
-	for _, n := range x.lengths {
-		if n > len(name) {
-			break
-		}
-		if p := x.prefixes[name[:n]]; p != nil {
-			for s, count := range p.sessions {
-				s.hold(h, count)
-			}
-		}
+	h := x.names[name]
+	if h == nil {
+		h = &held{name: name}
+		x.names[name] = h
 	}
 	return h
 }
 
-func (x *index) search(name string) (int, bool) {
-	return slices.BinarySearchFunc(x.sorted, name, func(h *held, name string) int {
-		return strings.Compare(h.name, name)
-	})
+// prefix applies every prefix that matches a topic.
+func (x *index) prefix(h *held) {
+	for _, n := range x.lengths {
+		if n > len(h.name) {
+			break
+		}
+		if p := x.prefixes[h.name[:n]]; p != nil {
+			for s := range p.sessions {
+				s.hold(h, 1)
+			}
+		}
+	}
 }
 
 // forget drops topics that nobody holds and whose latest event lies before
 // segment first, the oldest that the log retains.
 func (x *index) forget(first uint64) {
-	kept := x.sorted[:0]
-	for _, h := range x.sorted {
+	x.sorted.keep(func(h *held) bool {
 		if len(h.holders) > 0 || h.seen >= first {
-			kept = append(kept, h)
-			continue
+			return true
 		}
 		delete(x.names, h.name)
-		if h.topic != nil && x.slots[h.topic.slot] == h {
+		if x.slots[h.topic.slot] == h {
 			x.slots[h.topic.slot] = nil
 		}
-	}
-	clear(x.sorted[len(kept):])
-	x.sorted = kept
+		return false
+	})
 }
 
 // release drops a topic that nobody holds and that never had an event here, so
@@ -124,22 +119,10 @@ func (x *index) release(h *held) {
 		return
 	}
 	delete(x.names, h.name)
-	if i, found := x.search(h.name); found {
-		x.sorted = slices.Delete(x.sorted, i, i+1)
-	}
 }
 
-// matching returns the known topics that begin with text.
-func (x *index) matching(text string) []*held {
-	i, _ := x.search(text)
-	j := i
-	for j < len(x.sorted) && strings.HasPrefix(x.sorted[j].name, text) {
-		j++
-	}
-	return x.sorted[i:j]
-}
-
-// addPrefix makes s hold whatever begins with text, now and later.
+// addPrefix makes s hold whatever begins with text, now and later. It is to be
+// undone as often as it is called.
 func (x *index) addPrefix(s *Session, text string) {
 	p := x.prefixes[text]
 	if p == nil {
@@ -152,8 +135,10 @@ func (x *index) addPrefix(s *Session, text string) {
 		}
 		x.counts[i]++
 	}
-	p.sessions[s]++
-	for _, h := range x.matching(text) {
+	if p.sessions[s]++; p.sessions[s] > 1 {
+		return
+	}
+	for _, h := range x.sorted.matching(text) {
 		s.hold(h, 1)
 	}
 }
@@ -161,9 +146,10 @@ func (x *index) addPrefix(s *Session, text string) {
 // removePrefix undoes times calls of addPrefix.
 func (x *index) removePrefix(s *Session, text string, times int) {
 	p := x.prefixes[text]
-	if p.sessions[s] -= times; p.sessions[s] == 0 {
-		delete(p.sessions, s)
+	if p.sessions[s] -= times; p.sessions[s] > 0 {
+		return
 	}
+	delete(p.sessions, s)
 	if len(p.sessions) == 0 {
 		delete(x.prefixes, text)
 		i, _ := slices.BinarySearch(x.lengths, len(text))
@@ -172,7 +158,7 @@ func (x *index) removePrefix(s *Session, text string, times int) {
 			x.counts = slices.Delete(x.counts, i, i+1)
 		}
 	}
-	for _, h := range slices.Clone(x.matching(text)) { // letGo may remove some
-		s.letGo(h, times)
+	for _, h := range x.sorted.matching(text) {
+		s.letGo(h, 1)
 	}
 }
