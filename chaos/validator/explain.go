@@ -32,7 +32,7 @@ func (s *session) explain() {
 			}
 			t.explained = true
 			if !s.explained(e, t) {
-				s.violate(Needless, &Record{Topic: t.topic, At: t.at}, "publisher %s, reason %q: no fault explains it", t.publisher, t.reason)
+				s.violate(Needless, &Record{Topic: t.topic, At: t.at}, "publisher %s, reason %q: no fault explains it%s", t.publisher, t.reason, s.broken(t.at, t.publisher, ""))
 			}
 		}
 	}

@@ -165,5 +165,19 @@ func (s *session) surroundings(a *accepted) string {
 			}
 		}
 	}
+	return text + s.broken(a.begin, a.publisher, a.worker)
+}
+
+// broken lists the latest faults before or during t that concern the session,
+// for people.
+func (s *session) broken(t int64, publisher, worker string) string {
+	text := ""
+	hit := s.c.faults.concerning(s.name, s.node, publisher, worker, s.node+"/"+publisher)
+	for i, n := len(hit)-1, 0; i >= 0 && n < 3; i-- {
+		if f := hit[i]; f.start <= t+int64(time.Second) && f.end+int64(s.c.params.Within) >= t {
+			text += fmt.Sprintf("; %s %v from %.3fs to %.3fs", f.kind, f.on, seconds(f.start), seconds(f.end))
+			n++
+		}
+	}
 	return text
 }

@@ -227,15 +227,15 @@ func (s *session) number(r *Record, w *window) {
 	switch {
 	case p.epoch != r.Epoch:
 		if same && !s.toldSince(of, p.at) {
-			s.violate(Told, r, "publisher %s has a new epoch, %x after %x, and nobody was told", r.Publisher, r.Epoch, p.epoch)
+			s.violate(Told, r, "publisher %s has a new epoch, %x after %x, and nobody was told%s", r.Publisher, r.Epoch, p.epoch, s.broken(r.At, r.Publisher, r.Worker))
 		}
 	case r.Seq == p.seq:
-		s.violate(Unique, r, "number %d of publisher %s, epoch %x, came twice", r.Seq, r.Publisher, r.Epoch)
+		s.violate(Unique, r, "number %d of publisher %s, epoch %x, came twice%s", r.Seq, r.Publisher, r.Epoch, s.broken(r.At, r.Publisher, r.Worker))
 	case r.Seq < p.seq:
-		s.violate(Ordered, r, "number %d of publisher %s, epoch %x, came after %d", r.Seq, r.Publisher, r.Epoch, p.seq)
+		s.violate(Ordered, r, "number %d of publisher %s, epoch %x, came after %d%s", r.Seq, r.Publisher, r.Epoch, p.seq, s.broken(r.At, r.Publisher, r.Worker))
 		return
 	case r.Seq > p.seq+1 && same && !s.toldSince(of, p.at):
-		s.violate(Told, r, "number %d of publisher %s, epoch %x, came after %d, and nobody was told", r.Seq, r.Publisher, r.Epoch, p.seq)
+		s.violate(Told, r, "number %d of publisher %s, epoch %x, came after %d, and nobody was told%s", r.Seq, r.Publisher, r.Epoch, p.seq, s.broken(r.At, r.Publisher, r.Worker))
 	}
 	*p = position{r.Epoch, r.Seq, w, s.count}
 }
