@@ -214,13 +214,13 @@ func (l *loop) close(s *Session, reason error) {
 	}
 	s.closed = true
 	l.makeIdle(s)
-	s.unsubscribeAll()
 	delete(l.sessions, s.fd)
 	_ = l.poller.Remove(s.fd)
 	unix.Close(s.fd)
 	l.peers.Add(-1)
 	s.in, s.out, s.news = nil, nil, nil
 	s.handler.Closed(s, reason)
+	s.unsubscribeAll()
 }
 
 func (l *loop) makeBusy(s *Session) {

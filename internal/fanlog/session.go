@@ -51,7 +51,7 @@ type Handler interface {
 	// It is called when the session takes bytes again, not when it fell: a
 	// session that is stopped keeps no notices, however often that happens.
 	Lost(s *Session)
-	// Closed is the last call.
+	// Closed is the last call. Subscriptions still tells what there was.
 	Closed(s *Session, reason error)
 }
 
