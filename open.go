@@ -65,7 +65,7 @@ func OpenSubscriber(ctx context.Context, o SubscriberOptions) (*Subscriber, erro
 	if err != nil {
 		return nil, wrap(opOpenSubscriber, name, "", err)
 	}
-	s := newSubscriber(half, name, cfg, o.Handler)
+	s := newSubscriber(half, name, drv.Capabilities(), cfg, o.Handler)
 	// Held before anything is received: a driver that doesn't filter may have
 	// something already.
 	for _, topic := range o.Topics {

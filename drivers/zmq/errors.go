@@ -13,6 +13,7 @@ var (
 	errSilent           = errors.New("no sign of life")
 	errDeaf             = errors.New("peer does not read what it is told")
 	errClosed           = errors.New("closed") // by this side
+	errMissing          = errors.New("messages are missing")
 
 	// errUnconfirmed is what a Flush returns that lost its service.
 	errUnconfirmed = errors.New("the service went before it confirmed what was written to it: some of it may be lost")

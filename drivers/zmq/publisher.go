@@ -27,6 +27,7 @@ type publisher struct {
 	headers  []byte         // likewise
 
 	hello     zmtp.HandshakeConfig
+	ended     *ended
 	refusals  refusals
 	messages  atomic.Uint64
 	bytes     atomic.Uint64
@@ -72,6 +73,7 @@ func openPublisher(ctx context.Context, cfg driver.Config) (*publisher, error) {
 		listener: l,
 		fan:      fan,
 		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Pub, AsServer: true, Properties: ours(&cfg)},
+		ended:    newEnded(cfg.Crashed, time.Now()),
 		refusals: refusals{log: cfg.Log, what: "subscriber refused"},
 		closed:   make(chan struct{}),
 	}

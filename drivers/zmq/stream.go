@@ -205,9 +205,11 @@ func (s *stream) parse() (need int, err error) {
 		case f.Command && s.skip:
 			return 0, errInside
 		case f.Command:
-			if err := l.command(f.Body); err != nil {
+			notices, err := l.command(f.Body)
+			if err != nil {
 				return 0, err
 			}
+			c.msgs = append(c.msgs, notices...)
 			s.used += n
 			continue
 		case l.mute:
@@ -237,6 +239,7 @@ func (s *stream) parse() (need int, err error) {
 			l.malformedMessage("message has more than two frames")
 			continue
 		}
+		l.received++
 		c.msgs = append(c.msgs, driver.Message{Topic: f.Body, Payload: body.Body, Source: s.src})
 	}
 }
