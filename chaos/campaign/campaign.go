@@ -96,6 +96,7 @@ func (c *campaign) run(ctx context.Context) (err error) {
 	defer func() {
 		err = errors.Join(err, c.sys.close())
 		c.summary.Took = time.Since(started)
+		c.summary.Stalls = c.sys.stalls.Load()
 		if err == nil && !c.summary.Failed() && c.options.Logs == "" {
 			c.summary.Logs = ""
 			err = os.RemoveAll(logs)

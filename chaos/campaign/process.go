@@ -253,18 +253,3 @@ func (p *process) state() string {
 	state, _, _ := strings.Cut(rest, " ")
 	return state
 }
-
-// openFiles returns how many descriptors it has, and the highest of them.
-func (p *process) openFiles() (count, highest int) {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid()))
-	if err != nil {
-		return 0, 0
-	}
-	for _, e := range entries {
-		n := 0
-		if _, err := fmt.Sscan(e.Name(), &n); err == nil {
-			highest = max(highest, n)
-		}
-	}
-	return len(entries), highest
-}

@@ -72,5 +72,3 @@ func (svc *service) start(ctx context.Context) error {
 	defer cancel()
 	return p.await(ctx, saysReady)
 }
-
-func (svc *service) uri() string { return "tcp://" + svc.address }

@@ -42,7 +42,7 @@ const (
 	burstSize = 8 << 10
 	// buffers is what the kernel and the driver may hold of one connection
 	// through a proxy, generously.
-	buffers = 2 << 20
+	buffers = 6 << 20
 	// standstill is longer than any handler is left to it.
 	standstill = time.Minute
 )

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wyvern-pubsub/wyvern/chaos/actor"
 )
@@ -37,6 +38,9 @@ type system struct {
 	workers  []*worker
 	nodes    []*node
 	script   string // of workers on libzmq
+
+	stalls       atomic.Int64 // of the machine
+	stopWatching context.CancelFunc
 
 	mu       sync.Mutex
 	ports    map[int]bool
@@ -80,6 +84,9 @@ func newSystem(programs Programs, shape Shape, seed uint64, logs string) (*syste
 
 // start starts every process.
 func (s *system) start(ctx context.Context) error {
+	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopWatching = stop
+	s.wg.Go(func() { s.watchStalls(watch) })
 	for _, svc := range s.services {
 		if err := svc.start(ctx); err != nil {
 			return err
@@ -152,6 +159,9 @@ func (s *system) stop() error {
 
 // close kills what still runs, waits for everything and removes the directory.
 func (s *system) close() error {
+	if s.stopWatching != nil {
+		s.stopWatching()
+	}
 	for _, svc := range s.services {
 		svc.close()
 	}

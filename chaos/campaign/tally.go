@@ -22,6 +22,7 @@ type Summary struct {
 	Result     validator.Result
 	Violations []string // of the validator and others, each with its round
 	Logs       string   // where they are, if they were kept
+	Stalls     int64    // of the machine: times at which nothing ran
 
 	mu     sync.Mutex
 	struck map[Kind]int
@@ -76,6 +77,9 @@ func (s *Summary) Print(w io.Writer) {
 	fmt.Fprintf(w, "\nevents %d, deliveries %d\n", r.Accepted, r.Deliveries)
 	fmt.Fprintf(w, "owed %d, of them not seen but covered by a resync %d; excused, because their worker died, %d\n", r.Owed, r.Covered, r.Excused)
 	fmt.Fprintf(w, "slowest that no fault concerned %v\n", r.Slowest.Round(time.Millisecond))
+	if s.Stalls > 0 {
+		fmt.Fprintf(w, "the machine stood still %d times\n", s.Stalls)
+	}
 	fmt.Fprintf(w, "resyncs %d\n", total(r.Resyncs))
 	for _, reason := range slices.SortedFunc(maps.Keys(r.Resyncs), func(a, b string) int {
 		return cmp.Or(cmp.Compare(r.Resyncs[b], r.Resyncs[a]), cmp.Compare(a, b))
