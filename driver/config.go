@@ -67,10 +67,14 @@ type Config struct {
 	// per topic that the peer holds, at that place in its stream. The core
 	// sets it.
 	Resync []byte
-	// ResyncSpread is the window over which a publisher spreads what it tells
-	// by Resync after a connection was made again; default 1 s. Negative: it
-	// does not tell, except subscribers that fell behind.
+	// ResyncSpread is the window over which resyncs of many topics or many peers
+	// are spread, so that not everybody reads the database at once: a
+	// subscriber's own, and what a publisher tells peers whose connection was
+	// made again; default 1 s. Negative: at once.
 	ResyncSpread time.Duration
+	// NoReconnectSync: a publisher does not tell peers of other makes to resync
+	// when their connection was made again, only when they fell behind.
+	NoReconnectSync bool
 
 	// Restore, if set, is what a publisher of the same driver wrote by Save: the
 	// new one goes on from there, under the same ID and Epoch. Read while

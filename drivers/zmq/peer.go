@@ -232,12 +232,12 @@ func (h *peer) subscribeNode(s *fanlog.Session, text string) error {
 		return err
 	}
 	cfg := &h.pub.cfg
-	if cfg.Resync == nil || cfg.ResyncSpread < 0 {
+	if cfg.Resync == nil || cfg.NoReconnectSync {
 		return nil
 	}
 	now := time.Now()
 	if h.pub.ended.remade(host(h.address), text, now) {
-		h.owed = append(h.owed, owed{text, now.Add(rand.N(cfg.ResyncSpread))})
+		h.owed = append(h.owed, owed{text, now.Add(rand.N(max(cfg.ResyncSpread, 1)))})
 		h.tellOwed(s, now)
 	}
 	return nil
