@@ -135,10 +135,10 @@ type Wyvern struct {
 	// HeartbeatTimeout: a peer that is silent for longer is gone (default 3s).
 	HeartbeatTimeout time.Duration
 	// LostAfter is how long a publisher may give no sign of life, or have no
-	// connection, before nodes resync (default 3.5 s).
+	// connection, before nodes resync (default 3.5s).
 	LostAfter time.Duration
-	// ResyncSpread is the window over which resyncs are spread (default 1 s;
-	// 0: at once).
+	// ResyncSpread is the window over which resyncs are spread
+	// (default 1s). 0: at once.
 	ResyncSpread time.Duration
 	// ReconnectSync: unmodified ZeroMQ nodes are told to sync when their
 	// connection was made again (default true).
