@@ -151,8 +151,14 @@ type Wyvern struct {
 	DrainTimeout time.Duration
 	// MaxSubscribers is the most subscriber connections (default 16384).
 	MaxSubscribers int
+	// MaxPerAddress is the most subscriber connections from one address
+	// (default 0: three quarters of MaxSubscribers).
+	MaxPerAddress int
 	// MaxWorkers is the most worker connections (default 1024).
 	MaxWorkers int
+	// WorkerUsers are the users whose processes may publish through the IPC
+	// socket (default empty: the service's own and root, who always may).
+	WorkerUsers Users
 	// MaxSubscriptions is the most topics of one connection (default 100000).
 	MaxSubscriptions int
 	// WorkerQueue is the most bytes that a worker may have queued (default

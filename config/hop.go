@@ -10,6 +10,7 @@ func (c *Config) Network() driver.Config {
 	d.BindAddress = c.DF.PublisherBindAddress
 	d.Port = c.DF.PublisherPort
 	d.MaxPeers = c.Wyvern.MaxSubscribers
+	d.MaxPerAddress = c.Wyvern.MaxPerAddress
 	return d
 }
 
@@ -19,6 +20,8 @@ func (c *Config) IPC() driver.Config {
 	d := c.hop()
 	d.Socket = c.IPCSocket()
 	d.MaxPeers = c.Wyvern.MaxWorkers
+	d.AllowUsers = c.Wyvern.WorkerUsers.IDs
+	d.AllowAnyUser = c.Wyvern.WorkerUsers.Everybody
 	return d
 }
 

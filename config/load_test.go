@@ -185,6 +185,13 @@ func TestRelations(t *testing.T) {
 	}
 }
 
+// A name that no user of this host has is a mistake of the file's, not of the
+// worker's that is refused later.
+func TestC8UnknownUser(t *testing.T) {
+	_, err := loadText(t, "[wyvern]\nworker_users = root,\n no-such-user\n")
+	wantErrors(t, err, `x.ini:2: [wyvern] worker_users = "root,\nno-such-user": "no-such-user" is not one of users of this host, by name or number, or *`)
+}
+
 // Every mistake is reported, whichever source it is in.
 func TestAllErrorsAtOnce(t *testing.T) {
 	inTempDir(t)

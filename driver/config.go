@@ -23,6 +23,11 @@ type Config struct {
 	Port        int
 	// Socket is the path where the halves of an IPC driver meet.
 	Socket string
+	// AllowUsers are the numbers of users whose processes may connect to
+	// Socket, besides root and the user of the process that binds it;
+	// AllowAnyUser lets every user.
+	AllowUsers   []uint32
+	AllowAnyUser bool
 	// Servers lists where a broker is, for drivers that have one.
 	Servers []string
 
@@ -44,6 +49,10 @@ type Config struct {
 	// may make us keep; defaults 16384 and 100000.
 	MaxPeers         int
 	MaxSubscriptions int
+
+	// MaxPerAddress bounds the peers that connect from one address of the
+	// network; default: three quarters of MaxPeers.
+	MaxPerAddress int
 
 	// HandshakeTimeout is how long a peer may take to introduce itself;
 	// default 10 s.
@@ -116,6 +125,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.MaxPeers <= 0 {
 		c.MaxPeers = 16384
+	}
+	if c.MaxPerAddress <= 0 {
+		c.MaxPerAddress = c.MaxPeers - c.MaxPeers/4
 	}
 	if c.MaxSubscriptions <= 0 {
 		c.MaxSubscriptions = 100000

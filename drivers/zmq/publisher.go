@@ -29,13 +29,13 @@ type publisher struct {
 
 	hello     zmtp.HandshakeConfig
 	ended     *ended
+	admission *admission
 	refusals  refusals
 	messages  atomic.Uint64
 	bytes     atomic.Uint64
 	malformed atomic.Uint64
 
-	connected  atomic.Int64 // peers, from when they were accepted
-	introduced atomic.Int64 // those of them that completed the handshake
+	introduced atomic.Int64 // peers that completed the handshake
 
 	once   sync.Once
 	closed chan struct{}
@@ -52,7 +52,7 @@ func openPublisher(ctx context.Context, cfg driver.Config) (*publisher, error) {
 	}
 	var l net.Listener
 	if ep.network == "unix" {
-		l, err = listenUnix(ctx, ep.address, ownerName(&cfg))
+		l, err = listenUnix(ctx, ep.address, ownerName(&cfg), false)
 	} else {
 		l, err = listenTCP(ctx, ep)
 	}
@@ -79,13 +79,14 @@ func openPublisher(ctx context.Context, cfg driver.Config) (*publisher, error) {
 	}
 	cfg.Restore = nil
 	p := &publisher{
-		cfg:      cfg,
-		listener: l,
-		fan:      fan,
-		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Pub, AsServer: true, Properties: ours(&cfg)},
-		ended:    gone,
-		refusals: refusals{log: cfg.Log, what: "subscriber refused"},
-		closed:   make(chan struct{}),
+		cfg:       cfg,
+		listener:  l,
+		fan:       fan,
+		admission: newAdmission(cfg.MaxPeers, cfg.MaxPerAddress),
+		hello:     zmtp.HandshakeConfig{SocketType: zmtp.Pub, AsServer: true, Properties: ours(&cfg)},
+		ended:     gone,
+		refusals:  refusals{log: cfg.Log, what: "subscriber refused"},
+		closed:    make(chan struct{}),
 	}
 	p.wg.Go(p.accept)
 	return p, nil
@@ -100,21 +101,22 @@ func ownerName(cfg *driver.Config) string {
 // accept hands connections to the loops.
 func (p *publisher) accept() {
 	acceptAll(p.listener, p.closed, p.cfg.Log, func(conn net.Conn) {
-		if p.connected.Load() >= int64(p.cfg.MaxPeers) {
-			p.refusals.add(remoteName(conn), fmt.Errorf("%d subscribers are connected already", p.cfg.MaxPeers))
+		address := remoteName(conn)
+		g, err := p.admission.admit(originOf(conn))
+		if err != nil {
+			p.refusals.add(address, err)
 			conn.Close()
 			return
 		}
-		address := remoteName(conn)
 		fd, err := takeDescriptor(conn)
 		if err != nil {
+			g.leave()
 			p.refusals.add(address, err)
 			return
 		}
-		p.connected.Add(1)
-		h := &peer{pub: p, address: address, hs: zmtp.NewHandshake(p.hello), began: time.Now()}
+		h := &peer{pub: p, guest: g, address: address, hs: zmtp.NewHandshake(p.hello), began: time.Now()}
 		h.heard = h.began
-		p.fan.Attach(fd, h, h.hs.Start(nil))
+		g.end = p.fan.Join(fd, h, h.hs.Start(nil))
 	})
 }
 
