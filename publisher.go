@@ -38,6 +38,7 @@ type Publisher struct {
 	messages, bytes atomic.Uint64
 
 	closing chan struct{} // closed when Shutdown or Close began
+	ended   chan struct{} // closed when Shutdown took the lock, for good
 	closed  chan struct{} // closed when the half is
 	refuse  func()        // closes closing, once
 	close   func() error  // closes the half, once
@@ -63,6 +64,7 @@ func newPublisher(half driver.Publisher, name string, cfg driver.Config, limit i
 	p := &Publisher{
 		half: half, name: name, id: cfg.ID, epoch: cfg.Epoch, limit: limit,
 		closing: make(chan struct{}),
+		ended:   make(chan struct{}),
 		closed:  make(chan struct{}),
 		lock:    make(chan struct{}, 1),
 		topics:  make(map[string]*series),
@@ -195,6 +197,7 @@ func (p *Publisher) Shutdown(ctx context.Context) error {
 	var err error
 	select {
 	case p.lock <- struct{}{}: // until the end: nothing comes after the flush
+		close(p.ended)
 		if err = p.half.Flush(ctx); errors.Is(err, ErrClosed) {
 			err = nil // somebody has called Close, and knows
 		}

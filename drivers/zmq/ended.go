@@ -1,6 +1,10 @@
 package zmq
 
 import (
+	"encoding/gob"
+	"fmt"
+	"io"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -133,4 +137,37 @@ func (e *ended) sweepLocked(now time.Time) {
 			delete(e.nodes, address)
 		}
 	}
+}
+
+// savedNode is what is handed over of one address.
+type savedNode struct {
+	Address string
+	Texts   map[string]int
+}
+
+// save writes what the next publisher must know.
+func (e *ended) save(w io.Writer) error {
+	e.mu.Lock()
+	nodes := make([]savedNode, 0, len(e.nodes))
+	for address, n := range e.nodes {
+		nodes = append(nodes, savedNode{address, maps.Clone(n.texts)})
+	}
+	e.mu.Unlock()
+	return gob.NewEncoder(w).Encode(nodes)
+}
+
+// restore reads what save wrote.
+func (e *ended) restore(r io.Reader, now time.Time) error {
+	var nodes []savedNode
+	if err := gob.NewDecoder(r).Decode(&nodes); err != nil {
+		return fmt.Errorf("restore subscriptions that ended: %w", err)
+	}
+	for _, saved := range nodes {
+		for text, count := range saved.Texts {
+			for range min(count, maxEnded) {
+				e.end(saved.Address, []string{text}, now)
+			}
+		}
+	}
+	return nil
 }

@@ -27,6 +27,7 @@ const (
 // peer speaks ZMTP with one subscriber. It lives on a loop of the Fanout.
 type peer struct {
 	pub     *publisher
+	guest   *guest
 	address string
 	hs      *zmtp.Handshake // nil when done
 	info    zmtp.Peer
@@ -68,6 +69,9 @@ func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
 			}
 		}
 		if err != nil || !h.hs.Done() {
+			return n, err
+		}
+		if err := h.guest.introduced(); err != nil {
 			return n, err
 		}
 		used = n
@@ -232,12 +236,12 @@ func (h *peer) subscribeNode(s *fanlog.Session, text string) error {
 		return err
 	}
 	cfg := &h.pub.cfg
-	if cfg.Resync == nil || cfg.ResyncSpread < 0 {
+	if cfg.Resync == nil || cfg.NoReconnectSync {
 		return nil
 	}
 	now := time.Now()
 	if h.pub.ended.remade(host(h.address), text, now) {
-		h.owed = append(h.owed, owed{text, now.Add(rand.N(cfg.ResyncSpread))})
+		h.owed = append(h.owed, owed{text, now.Add(rand.N(max(cfg.ResyncSpread, 1)))})
 		h.tellOwed(s, now)
 	}
 	return nil
@@ -327,7 +331,7 @@ func (h *peer) Lost(s *fanlog.Session) {
 
 // Closed implements fanlog.Handler.
 func (h *peer) Closed(s *fanlog.Session, reason error) {
-	h.pub.connected.Add(-1)
+	h.guest.leave()
 	if h.hs == nil {
 		h.pub.introduced.Add(-1)
 		if !h.ours {

@@ -2,7 +2,6 @@ package zmq
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -21,8 +20,10 @@ type puller struct {
 	cfg      driver.Config
 	hello    zmtp.HandshakeConfig
 	listener *lockedListener
+	allow    *allowList
 	in       *inbox
 
+	admission *admission
 	refusals  refusals
 	malformed atomic.Uint64
 	peers     atomic.Int64
@@ -37,51 +38,72 @@ type puller struct {
 }
 
 func openPuller(ctx context.Context, cfg driver.Config) (*puller, error) {
+	return openPullerFor(ctx, cfg, newAllowList(&cfg))
+}
+
+// openPullerFor is openPuller with another idea of who this process is.
+func openPullerFor(ctx context.Context, cfg driver.Config, allow *allowList) (*puller, error) {
 	if err := checkParams(&cfg); err != nil {
 		return nil, err
 	}
-	l, err := listenUnix(ctx, cfg.Socket, ownerName(&cfg))
+	l, err := listenUnix(ctx, cfg.Socket, ownerName(&cfg), allow.open())
 	if err != nil {
 		return nil, err
 	}
+	allow.reach(cfg.Socket, cfg.Log)
 	p := &puller{
 		cfg:      cfg,
 		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Pull, AsServer: true, Properties: ours(&cfg)},
 		listener: l,
+		allow:    allow,
 		in:       newInbox(),
-		refusals: refusals{log: cfg.Log, what: "worker refused"},
-		conns:    make(map[net.Conn]struct{}),
-		stopped:  make(chan struct{}),
+		// Workers are mostly of one user, who may have them all.
+		admission: newAdmission(cfg.MaxPeers, 0),
+		refusals:  refusals{log: cfg.Log, what: "worker refused"},
+		conns:     make(map[net.Conn]struct{}),
+		stopped:   make(chan struct{}),
 	}
 	p.wg.Go(func() { acceptAll(l, p.stopped, cfg.Log, p.take) })
 	return p, nil
 }
 
-// take serves one connection, if there is room for it.
+// take serves one connection, if its user may and there is room for it.
 func (p *puller) take(conn net.Conn) {
+	user, err := p.allow.check(conn)
+	var g *guest
+	if err == nil {
+		g, err = p.admission.admit(user)
+	}
+	if err != nil {
+		p.refusals.add(remoteName(conn), err)
+		conn.Close()
+		return
+	}
+	g.end = func(error) { conn.Close() } // who serves it asks for the reason
 	p.mu.Lock()
-	ending, full := p.draining || p.closed, len(p.conns) >= p.cfg.MaxPeers
-	if !ending && !full {
+	ending := p.draining || p.closed
+	if !ending {
 		p.conns[conn] = struct{}{}
 	}
 	p.mu.Unlock()
-	switch {
-	case ending:
+	if ending {
+		g.leave()
 		conn.Close()
-	case full:
-		p.refusals.add(remoteName(conn), fmt.Errorf("%d workers are connected already", p.cfg.MaxPeers))
-		conn.Close()
-	default:
-		p.wg.Go(func() { p.serve(conn) })
+		return
 	}
+	p.wg.Go(func() { p.serve(conn, g) })
 }
 
 // serve reads from one worker until it ends.
-func (p *puller) serve(conn net.Conn) {
+func (p *puller) serve(conn net.Conn, g *guest) {
 	defer p.forget(conn)
+	defer g.leave()
 	name := remoteName(conn)
 	_ = conn.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout))
 	peer, rest, err := shake(conn, p.hello)
+	if evicted := g.introduced(); evicted != nil {
+		err = evicted
+	}
 	if err != nil {
 		conn.Close()
 		p.mu.Lock()

@@ -278,7 +278,7 @@ func TestDisconnect(t *testing.T) {
 	if err := sub.Await(ctx); err != nil {
 		t.Errorf("Await of nobody: %v", err)
 	}
-	eventually(t, "the end of all connections", func() bool { return pub.Status().Peers == 0 && pub.connected.Load() == 0 })
+	eventually(t, "the end of all connections", func() bool { return pub.Status().Peers == 0 && pub.fan.Stats().Sessions == 0 })
 	meet(t, ctx, sub, uri(pub), "T")
 	publish(t, ctx, pub, "T", "x")
 	wantMessages(t, receive(t, ctx, sub, 1), "T x")
