@@ -30,7 +30,7 @@ type journal struct {
 	dir string
 
 	mu      sync.Mutex
-	round   string // its directory
+	round   string   // its directory
 	rounds  []string // those that may be deleted, the present one last
 	records *bufio.Writer
 	file    *os.File
