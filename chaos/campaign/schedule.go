@@ -117,7 +117,7 @@ var (
 		{NodeStopLong, 1, 4000 * ms, 6000 * ms},
 		{NodeSlow, 2, 500 * ms, 1500 * ms},
 		{NodeFiles, 1, 500 * ms, 1000 * ms},
-		{Overflow, 1, 2000 * ms, 3000 * ms},
+		{Overflow, 1, 3000 * ms, 4000 * ms},
 	}
 	linkOptions = []option{
 		{LinkCut, 3, 0, 0},

@@ -43,6 +43,10 @@ const (
 	// buffers is what the kernel and the driver may hold of one connection
 	// through a proxy, generously.
 	buffers = 6 << 20
+	// catchUp is how long a node may take until it notices.
+	catchUp = 3 * time.Second
+	// reasonBehind is what it is told.
+	reasonBehind = "fell behind"
 	// standstill is longer than any handler is left to it.
 	standstill = time.Minute
 )
@@ -60,7 +64,8 @@ func (s *system) overflow(ctx context.Context, f Fault) (proof, error) {
 	}
 	orders, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	before := svc.present().saw(saysBehind)
+	behind := toldTo{victim.name, svc.id, reasonBehind}
+	before := s.journal.told(behind)
 	// Either may be killed by another fault meanwhile; then this one misses.
 	if err := victim.order(orders, actor.Order{Do: actor.DoSlow, Millis: int(standstill.Milliseconds())}); err != nil {
 		return proven(false, "%v", err), nil
@@ -75,6 +80,12 @@ func (s *system) overflow(ctx context.Context, f Fault) (proof, error) {
 	if err != nil {
 		return proven(false, "%v", err), nil
 	}
-	behind := svc.present().saw(saysBehind) - before
-	return proven(behind > 0, "%d events of %d bytes published; the service said %d times that somebody fell behind", n, burstSize, behind), nil
+	// It is told when it comes to that place of the stream.
+	found, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	for s.journal.told(behind) == before && found.Err() == nil {
+		sleep(found, 10*time.Millisecond)
+	}
+	told := s.journal.told(behind) - before
+	return proven(told > 0, "%d events of %d bytes published; %s was told %d times that it fell behind", n, burstSize, victim.name, told), nil
 }

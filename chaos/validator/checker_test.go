@@ -138,7 +138,8 @@ func TestFaultsExtendTheDeadline(t *testing.T) {
 
 func TestNeedless(t *testing.T) {
 	p := params()
-	p.Explain = &Explain{Window: time.Second, Harmless: []string{"short cut"}, Subscribed: "subscribed"}
+	p.Explain = &Explain{Window: time.Second, Harmless: []string{"short cut"}, Subscribed: "subscribed", Retaken: 100 * time.Millisecond}
+	again := log(begin(), drop(200, "a"), rec(KindSubscribe, 250, "a"))
 	subscribing := log(open(), rec(KindSubscribe, 100, "a"))
 	run(t, p, []logCase{
 		{"none", begin(), nil},
@@ -153,6 +154,10 @@ func TestNeedless(t *testing.T) {
 		{"told while Subscribe waits", log(subscribing, resync(110, "a", "subscribed"), rec(KindSubscribed, 120, "a")), nil},
 		{"told after Subscribe", log(subscribing, rec(KindSubscribed, 120, "a"), resync(130, "a", "subscribed")), []string{Needless}},
 		{"a Subscribe in flight", log(subscribing, broke(105, 110, "short cut", "n1/p"), rec(KindSubscribed, 120, "a"), resync(130, "a", "subscribed")), nil},
+		{"dropped and taken again", log(again, resync(260, "a", "gap")), nil},
+		{"dropped and taken again, shortly after", log(again, rec(KindSubscribed, 300, "a"), resync(350, "a", "gap")), nil},
+		{"dropped and taken again, long after", log(again, rec(KindSubscribed, 300, "a"), resync(450, "a", "gap")), []string{Needless}},
+		{"dropped, and taken again much later", log(begin(), drop(100, "a"), hold(250, "a"), resync(260, "a", "gap")), []string{Needless}},
 		{"another reason", log(subscribing, broke(105, 110, "short cut", "n1/p"), rec(KindSubscribed, 120, "a"), resync(130, "a", "gap")), []string{Needless}},
 	})
 }

@@ -11,7 +11,10 @@ import (
 //
 // A resync is explained by a fault that concerns the session, or the publisher
 // in question, and was under way at most Window before. One for the reason
-// Subscribed is also explained by the Subscribe that waits for the topic.
+// Subscribed is also explained by the Subscribe that waits for the topic, and one
+// for whatever reason by a topic that was dropped and taken again less than
+// Retaken ago: what is still on its way of the first time is followed by a gap,
+// and the subscriber can't tell it from others.
 type Explain struct {
 	Window time.Duration
 	// Harmless are kinds of faults that have to stay invisible, but for a
@@ -19,6 +22,7 @@ type Explain struct {
 	Harmless []string
 	// Subscribed is the reason that is told when a subscription is in force.
 	Subscribed string
+	Retaken    time.Duration
 }
 
 // explain checks that the session's resyncs were needed.
@@ -42,6 +46,9 @@ func (s *session) explained(e *Explain, t *told) bool {
 	w := s.topics[t.topic].at(t.at)
 	subscribing := t.reason == e.Subscribed && w != nil
 	if subscribing && (w.ret == 0 || t.at <= w.ret) {
+		return true
+	}
+	if s.topics[t.topic].retaken(t.at, int64(e.Retaken)) {
 		return true
 	}
 	for _, f := range s.c.faults {
