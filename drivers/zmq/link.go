@@ -49,6 +49,10 @@ type link struct {
 	ttl     atomic.Int64 // the peer asked to be dropped when silent for so long, ns
 	silent  atomic.Int64 // since when, where that ended the link; 0: something else did
 
+	idle    atomic.Bool // all that came was read, and it ended with a message
+	hurried atomic.Bool // it was ended in a way that may have cost its peer messages
+	torn    bool        // it ended inside a message; the reader's own
+
 	received uint64 // messages; the reader's own
 	// onCommand, if set, is told of PONGs with a context and of commands that
 	// ZMTP doesn't know, and returns notices for this place in the stream.

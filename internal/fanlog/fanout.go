@@ -165,8 +165,9 @@ func (f *Fanout) Stats() Stats {
 	return st
 }
 
-// lingerTime is how long Close waits for peers to take note of the end.
-const lingerTime = 200 * time.Millisecond
+// lingerTime is how long Close waits for peers to take note of the end: what a
+// peer has not read by then may be lost to it, whether or not its host has it.
+const lingerTime = time.Second
 
 // Close ends all sessions: each is told so by the end of the stream and has a
 // moment to answer with its own, so that what was written is read. It waits
