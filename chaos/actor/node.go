@@ -95,6 +95,16 @@ func (cfg *NodeConfig) SessionNames() []string {
 	return names
 }
 
+// NodeNames returns the names of the parts that faults are about, of a node's
+// sessions.
+func (cfg *NodeConfig) NodeNames() []string {
+	var names []string
+	for i := range max(cfg.Sessions, 1) {
+		names = append(names, nodeOf(cfg, i))
+	}
+	return names
+}
+
 // nodeOf is the part that faults are about: of a process with many sessions,
 // each is one.
 func nodeOf(cfg *NodeConfig, i int) string {

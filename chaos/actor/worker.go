@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,12 +47,9 @@ func Sum(topic, table, key, action, value string) uint32 {
 func workerKey(worker string, n uint64) string { return fmt.Sprintf("%s-%d", worker, n) }
 
 func parseKey(key string) (worker string, n uint64, ok bool) {
-	at := strings.LastIndexByte(key, '-')
-	if at < 0 {
-		return "", 0, false
-	}
-	_, err := fmt.Sscanf(key[at+1:], "%d", &n)
-	return key[:at], n, err == nil && n > 0
+	worker, digits, found := strings.Cut(key, "-")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	return worker, n, found && err == nil && n > 0
 }
 
 // worker publishes.

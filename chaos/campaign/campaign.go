@@ -58,8 +58,13 @@ func judgement() validator.Params {
 // Run runs a campaign. The error is about the campaign itself; what was found of
 // the product is in the summary.
 func Run(ctx context.Context, o Options) (*Summary, error) {
-	c := &campaign{options: o, checker: validator.New(judgement()), summary: &Summary{Seed: o.Seed}}
-	c.shape = DefaultShape(o.Programs.Python != "")
+	shape := DefaultShape(o.Programs.Python != "")
+	return runRounds(ctx, o, shape, func(round int) Schedule { return Plan(o.Seed, round, &shape) })
+}
+
+// runRounds runs a system, round by round.
+func runRounds(ctx context.Context, o Options, shape Shape, plan func(round int) Schedule) (*Summary, error) {
+	c := &campaign{options: o, shape: shape, plan: plan, checker: validator.New(judgement()), summary: &Summary{Seed: o.Seed}}
 	err := c.run(ctx)
 	return c.summary, err
 }
@@ -68,6 +73,7 @@ func Run(ctx context.Context, o Options) (*Summary, error) {
 type campaign struct {
 	options Options
 	shape   Shape
+	plan    func(round int) Schedule
 	sys     *system
 	checker *validator.Checker
 	summary *Summary
@@ -129,7 +135,7 @@ func (c *campaign) run(ctx context.Context) (err error) {
 
 // round breaks things for a while, and then sees what became of it.
 func (c *campaign) round(ctx context.Context, round int) error {
-	s := Plan(c.options.Seed, round, &c.shape)
+	s := c.plan(round)
 	begin := time.Now()
 	var wg sync.WaitGroup
 	errs := make([]error, len(s.Lanes))
@@ -157,6 +163,7 @@ func (c *campaign) round(ctx context.Context, round int) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	sleep(ctx, time.Until(begin.Add(s.Length)))
 	result, err := c.verdict(ctx)
 	if err != nil {
 		return err
@@ -201,6 +208,9 @@ func (c *campaign) verdict(ctx context.Context) (*validator.Result, error) {
 
 // violations notes what was found in a round.
 func (c *campaign) violations(round int, r *validator.Result, failures []string) {
+	if r.Total()+len(failures) > 0 {
+		c.sys.journal.keep()
+	}
 	c.summary.mu.Lock()
 	defer c.summary.mu.Unlock()
 	for _, v := range r.Violations {

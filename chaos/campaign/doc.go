@@ -26,5 +26,5 @@
 //
 // Each round leaves a directory: records.jsonl, which the validator can be given
 // again, and what each process wrote to standard error, with the time at which it
-// came. The rounds before the last two are deleted while all is well.
+// came. Of rounds without a violation the last two are kept, and none in the end.
 package campaign

@@ -30,8 +30,8 @@ type journal struct {
 	dir string
 
 	mu      sync.Mutex
-	round   string // its directory
-	rounds  []string
+	round   string   // its directory
+	rounds  []string // those that may be deleted, the present one last
 	records *bufio.Writer
 	file    *os.File
 	texts   map[string]*os.File
@@ -66,6 +66,15 @@ func (j *journal) begin(round int, known []validator.Record) error {
 		j.writeLocked(&r)
 	}
 	return nil
+}
+
+// keep keeps the logs of the present round, whatever comes.
+func (j *journal) keep() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if n := len(j.rounds); n > 0 && j.rounds[n-1] == j.round {
+		j.rounds = j.rounds[:n-1]
+	}
 }
 
 // end closes the round's files.

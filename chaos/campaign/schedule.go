@@ -64,9 +64,9 @@ type Fault struct {
 	// At is when it begins, from the beginning of the round, For how long it
 	// lasts, or until who was killed is started again.
 	At, For time.Duration
-	// Target is the index of the service, worker or node that it hits; Service
-	// that of the other end of a link.
-	Target, Service int
+	// Target is the index of the service, worker or node that it hits. Of a link
+	// Group is which of the node's, Service the other end.
+	Target, Group, Service int
 	// Param is what else there is to choose: a direction, a service.
 	Param int
 }
@@ -82,6 +82,8 @@ type Schedule struct {
 	// Mild: all are Harmless, so that no resync may hide what is lost.
 	Mild  bool
 	Lanes [][]Fault
+	// Length is how long the round lasts at least, before the quiet.
+	Length time.Duration
 }
 
 // faultTime is for how long a round has faults.

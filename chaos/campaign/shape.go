@@ -2,13 +2,21 @@
 
 package campaign
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Shape says what system runs.
 type Shape struct {
 	Services []ServiceShape
 	Workers  []WorkerShape
 	Nodes    int
+	// Sessions is how many subscribers each node process has, Groups how many
+	// proxies they share to each service.
+	Sessions, Groups int
+	// Defaults: they have the driver's own settings, and services theirs.
+	Defaults bool
 	// Fixed are the topics that every node holds, Pool those that come and go.
 	Fixed, Pool []string
 	// Some is how many topics of the pool a node takes at its start, Churn how
@@ -48,6 +56,8 @@ func DefaultShape(python bool) Shape {
 		Services: []ServiceShape{{ID: "a", Restarts: true}, {ID: "b"}},
 		Workers:  []WorkerShape{{Service: 0}, {Service: 1, Proxied: true}, {Service: 1, Python: python}},
 		Nodes:    8,
+		Sessions: 1,
+		Groups:   1,
 		// Names that are beginnings of others, and the topic that covers all.
 		Fixed:     []string{"D", "ab"},
 		Pool:      []string{"a", "abc", "abcd", "Data", "DD", "topic-0", "topic-1", "topic-2", "topic-10", "quiet"},
@@ -64,4 +74,26 @@ func DefaultShape(python bool) Shape {
 // topics are all, the most busy first and the most quiet last.
 func (s *Shape) topics() []string {
 	return append(append([]string(nil), s.Fixed...), s.Pool...)
+}
+
+// SoakShape is a healthy system with many subscribers, at default settings.
+func SoakShape(python bool) Shape {
+	s := Shape{
+		Services: []ServiceShape{{ID: "a"}, {ID: "b"}},
+		Workers:  []WorkerShape{{Service: 0}, {Service: 1, Python: python}},
+		Nodes:    4,
+		Sessions: 50,
+		Groups:   5,
+		Defaults: true,
+		Fixed:    []string{"D", "ab"},
+		Pool:     []string{"a", "abc", "abcd", "Data", "DD"},
+		Some:     5,
+		Churn:    5 * time.Second,
+		Rate:     15,
+		Size:     800,
+	}
+	for i := range 20 {
+		s.Pool = append(s.Pool, fmt.Sprintf("topic-%d", i))
+	}
+	return s
 }

@@ -58,7 +58,7 @@ func (s *system) hits(f Fault) []string {
 	case NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeFiles:
 		return []string{s.nodes[f.Target].name}
 	}
-	return []string{s.nodes[f.Target].link(s.services[f.Service])}
+	return s.nodes[f.Target].links(f.Group, s.services[f.Service])
 }
 
 func (s *system) carryOut(ctx context.Context, f Fault) (proof, error) {
@@ -87,18 +87,20 @@ func (s *system) carryOut(ctx context.Context, f Fault) (proof, error) {
 		return slow(ctx, s.nodes[f.Target].present(), slowHandler, f.For)
 	case NodeFiles:
 		n := s.nodes[f.Target]
-		return s.starve(ctx, n.present(), n.proxies, f.For)
+		return s.starve(ctx, n.present(), n.proxies(), f.For)
 	case IPCDelay, IPCThrottle, IPCSlice:
 		return breakProxy(ctx, s.workers[f.Target].proxy, f), nil
 	}
-	return breakProxy(ctx, s.nodes[f.Target].proxies[f.Service], f), nil
+	return breakProxy(ctx, s.nodes[f.Target].groups[f.Group][f.Service], f), nil
 }
 
 // linksTo returns the proxies between the nodes and a service.
 func (s *system) linksTo(service int) []*proxy.Proxy {
 	var links []*proxy.Proxy
 	for _, n := range s.nodes {
-		links = append(links, n.proxies[service])
+		for _, group := range n.groups {
+			links = append(links, group[service])
+		}
 	}
 	return links
 }

@@ -191,10 +191,6 @@ func (f *flow) pass(p []byte) bool {
 				return false
 			}
 		}
-		if _, err := f.to.Write(p[:n]); err != nil {
-			return false
-		}
-		p = p[n:]
 		f.conn.proxy.count(func(c *Counts) {
 			c.Passed += int64(n)
 			if rule.Slice {
@@ -204,6 +200,10 @@ func (f *flow) pass(p []byte) bool {
 				c.Throttled += int64(n)
 			}
 		})
+		if _, err := f.to.Write(p[:n]); err != nil {
+			return false
+		}
+		p = p[n:]
 		if rule.Rate > 0 && !f.wait(time.Duration(n)*time.Second/time.Duration(rule.Rate)) {
 			return false
 		}

@@ -4,6 +4,8 @@
 // package campaign; `make chaos` runs it.
 //
 //	chaos campaign [-duration 10m] [-seed N] [-round N] [-keep-going] [-logs DIR]
+//	chaos soak [-duration 1h] [-seed N] [-logs DIR]
+//	chaos notice [-trials 500] [-seed N] [-logs DIR]
 //	chaos check FILE
 //
 // Its other verbs are parts of a campaign: worker, node.
@@ -28,7 +30,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/chaos/campaign"
 )
 
-const usage = "usage: chaos campaign|check [flags]; hint: `make chaos` builds what it needs and runs it"
+const usage = "usage: chaos campaign|soak|notice|check [flags]; hint: `make chaos` builds what it needs and runs it"
 
 // errFound is what a campaign ends with that has found something: all about it
 // was printed.
@@ -52,6 +54,10 @@ func run(ctx context.Context, args []string) error {
 	switch verb {
 	case "campaign":
 		return runCampaign(ctx, args)
+	case "soak":
+		return runSoak(ctx, args)
+	case "notice":
+		return runNotice(ctx, args)
 	case "check":
 		return check(args)
 	case "worker":
@@ -135,6 +141,37 @@ func runCampaign(ctx context.Context, args []string) error {
 		Programs: programs, Seed: *f.seed, Duration: *f.duration, First: *first, KeepGoing: *keepGoing, Logs: *f.logs, Out: os.Stdout,
 	})
 	return report(s, err, fmt.Sprintf("make chaos SEED=%d", *f.seed))
+}
+
+func runSoak(ctx context.Context, args []string) error {
+	f := newFlags("soak", time.Hour)
+	programs, err := f.parse(args)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("chaos: soak, seed %d, for %v\n", *f.seed, *f.duration)
+	s, err := campaign.Soak(ctx, campaign.Options{Programs: programs, Seed: *f.seed, Duration: *f.duration, Logs: *f.logs, Out: os.Stdout})
+	return report(s, err, fmt.Sprintf("make soak SEED=%d", *f.seed))
+}
+
+func runNotice(ctx context.Context, args []string) error {
+	f := newFlags("notice", 0)
+	trials := f.set.Int("trials", 500, "how many of each kind, at least")
+	programs, err := f.parse(args)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("chaos: how soon a loss is told, seed %d, %d trials each\n", *f.seed, *trials)
+	results, err := campaign.Notice(ctx, campaign.NoticeOptions{Programs: programs, Seed: *f.seed, Trials: *trials, Logs: *f.logs})
+	good := true
+	for _, t := range results {
+		t.Print(os.Stdout)
+		good = good && t.Good()
+	}
+	if err == nil && !good {
+		err = errFound
+	}
+	return err
 }
 
 // report prints what became of a campaign.
