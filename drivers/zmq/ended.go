@@ -17,7 +17,9 @@ const (
 
 // ended is what a publisher knows of ZeroMQ nodes that were connected before:
 // they have no identity, so a subscription of an address to a text that one of
-// that address had, whose connection ended, is taken for the same one, re-made.
+// that address had, whose connection has ended, is taken for the same one,
+// re-made. Several nodes may share an address: which of them comes is not
+// known, and so each is told.
 //
 // Handlers on all loops use it. mu is a leaf.
 type ended struct {
@@ -25,16 +27,15 @@ type ended struct {
 	nodes map[string]*endedNode // by address without port
 	count int                   // of subscriptions in them
 	swept time.Time
-	// crash is until when every subscription is taken for a re-made one, once:
+	// crash is until when every subscription is taken for a re-made one:
 	// another instance ended here without handing over.
 	crash time.Time
 }
 
 type endedNode struct {
-	last  time.Time      // when a connection of it ended last
-	texts map[string]int // subscription -> how often it ended and was not re-made
-	told  map[string]int // during crash: how often it was taken for re-made
-	full  bool
+	last  time.Time            // when a connection of it ended last
+	texts map[string]time.Time // subscription -> likewise
+	full  bool                 // there were more
 }
 
 func newEnded(crashed bool, now time.Time) *ended {
@@ -61,69 +62,52 @@ func (e *ended) end(address string, texts []string, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sweepLocked(now)
-	n := e.nodeLocked(address)
+	n := e.nodes[address]
 	if n == nil {
-		return
+		if len(e.nodes) >= maxEnded {
+			return
+		}
+		n = &endedNode{texts: make(map[string]time.Time)}
+		e.nodes[address] = n
 	}
 	n.last = now
 	for _, text := range texts {
-		if n.texts[text] > 0 || e.count < maxEnded {
-			if n.texts[text] == 0 {
-				e.count++
+		if _, known := n.texts[text]; !known {
+			if e.count >= maxEnded {
+				n.full = true
+				continue
 			}
-			n.texts[text]++
-		} else {
-			n.full = true
+			e.count++
 		}
+		n.texts[text] = now
 	}
-}
-
-// nodeLocked returns the entry of an address, or nil when there are too many.
-func (e *ended) nodeLocked(address string) *endedNode {
-	n := e.nodes[address]
-	if n == nil && len(e.nodes) < maxEnded {
-		n = &endedNode{texts: make(map[string]int), told: make(map[string]int)}
-		e.nodes[address] = n
-	}
-	return n
 }
 
 // remade says whether a new subscription of a node is a re-made one.
 func (e *ended) remade(address, text string, now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n := e.nodes[address]
 	if now.Before(e.crash) {
-		if n == nil {
-			if n = e.nodeLocked(address); n == nil {
-				return true
-			}
-			n.last = now
-		}
-		if n.told[text] == 0 {
-			n.told[text] = 1
-			return true
-		}
+		return true
 	}
+	n := e.nodes[address]
 	if n == nil {
 		return len(e.nodes) >= maxEnded // it may have been
 	}
 	if now.Sub(n.last) > endedFor {
 		return false
 	}
-	if n.texts[text] > 0 {
-		if n.texts[text]--; n.texts[text] == 0 {
-			delete(n.texts, text)
-			e.count--
-		}
-		return true
-	}
-	return n.full
+	at, known := n.texts[text]
+	return n.full || known && now.Sub(at) <= endedFor
 }
 
 // sweepLocked forgets, now and then, what is too old.
 func (e *ended) sweepLocked(now time.Time) {
-	if now.Sub(e.swept) < endedFor/10 && len(e.nodes) < maxEnded {
+	pause := endedFor / 10
+	if len(e.nodes) >= maxEnded || e.count >= maxEnded {
+		pause = time.Second
+	}
+	if now.Sub(e.swept) < pause {
 		return
 	}
 	e.swept = now
@@ -131,6 +115,13 @@ func (e *ended) sweepLocked(now time.Time) {
 		if now.Sub(n.last) > endedFor {
 			e.count -= len(n.texts)
 			delete(e.nodes, address)
+			continue
+		}
+		for text, at := range n.texts {
+			if now.Sub(at) > endedFor {
+				e.count--
+				delete(n.texts, text)
+			}
 		}
 	}
 }

@@ -14,6 +14,7 @@ var (
 	errDeaf             = errors.New("peer does not read what it is told")
 	errClosed           = errors.New("closed") // by this side
 	errMissing          = errors.New("messages are missing")
+	errTwin             = errors.New("the publisher is connected already")
 
 	// errUnconfirmed is what a Flush returns that lost its service.
 	errUnconfirmed = errors.New("the service went before it confirmed what was written to it: some of it may be lost")
