@@ -245,6 +245,9 @@ func (s *stream) parse() (need int, err error) {
 			continue
 		}
 		l.received++
+		if l.early {
+			continue
+		}
 		c.msgs = append(c.msgs, driver.Message{Topic: f.Body, Payload: body.Body, Source: s.src})
 	}
 }
