@@ -8,8 +8,8 @@ import (
 	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
-// MinTopics is the smallest quota: of one generation more than can be in hand
-// at a time.
+// MinTopics is the smallest sensible quota: a generation is larger than what is
+// in hand at a time.
 const MinTopics = 2048
 
 // ErrExhausted is returned when a topic's numbers are used up.
@@ -37,10 +37,9 @@ type Series struct {
 	turn
 }
 
-// New returns a Book that remembers up to so many topics, and at least
-// MinTopics.
+// New returns a Book that remembers up to so many topics.
 func New(topics int, beacons bool) *Book {
-	b := &Book{quota: max(topics, MinTopics) / 2, young: make(map[string]*Series)}
+	b := &Book{quota: max(topics, 2) / 2, young: make(map[string]*Series)}
 	if beacons {
 		b.wheel = new(wheel)
 	}

@@ -24,7 +24,7 @@ func next(t testing.TB, b *Book, topic string) uint64 {
 }
 
 func TestNumbers(t *testing.T) {
-	b := New(0, false)
+	b := New(MinTopics, false)
 	for i, topic := range []string{"a", "b", "a", "a"} {
 		want := []uint64{1, 1, 2, 3}[i]
 		if got := next(t, b, topic); got != want {
@@ -39,7 +39,7 @@ func TestNumbers(t *testing.T) {
 }
 
 func TestEdges(t *testing.T) {
-	b := New(0, false)
+	b := New(MinTopics, false)
 	s := b.Begin("a")
 	for _, last := range []uint64{1<<32 - 2, 1<<32 - 1, 1 << 32, math.MaxUint64 - 2, math.MaxUint64 - 1} {
 		s.last = last
@@ -133,7 +133,7 @@ func TestMemoryOfTopics(t *testing.T) {
 }
 
 func TestAllocs(t *testing.T) {
-	b := New(0, true)
+	b := New(MinTopics, true)
 	next(t, b, "a")
 	if n := testing.AllocsPerRun(100, func() {
 		s := b.FindBytes([]byte("a"))
@@ -147,7 +147,7 @@ func TestAllocs(t *testing.T) {
 func BenchmarkGive(b *testing.B) {
 	for _, beacons := range []bool{false, true} {
 		b.Run(fmt.Sprintf("beacons=%v", beacons), func(b *testing.B) {
-			book := New(0, beacons)
+			book := New(MinTopics, beacons)
 			book.Begin("a")
 			for b.Loop() {
 				s := book.Find("a")

@@ -20,7 +20,7 @@ func beacons(b *Book, ticks int) map[string][]int {
 }
 
 func TestBeacons(t *testing.T) {
-	b := New(0, true)
+	b := New(MinTopics, true)
 	next(t, b, "a")
 	got := beacons(b, 2000)["a"]
 	want := []int{4, 8, 16, 32, 64, 128, 256}
@@ -44,7 +44,7 @@ func TestBeacons(t *testing.T) {
 
 // A busy topic needs none, and keeps no other from having its own.
 func TestBusyTopic(t *testing.T) {
-	b := New(0, true)
+	b := New(MinTopics, true)
 	next(t, b, "quiet")
 	var quiet []int
 	for i := range 20 {
@@ -63,7 +63,7 @@ func TestBusyTopic(t *testing.T) {
 
 // A number that nobody accepted is not beaconed.
 func TestNotAccepted(t *testing.T) {
-	b := New(0, true)
+	b := New(MinTopics, true)
 	s := b.Begin("a")
 	b.Give(s)
 	b.TakeBack(s)
@@ -73,7 +73,7 @@ func TestNotAccepted(t *testing.T) {
 }
 
 func TestRetry(t *testing.T) {
-	b := New(0, true)
+	b := New(MinTopics, true)
 	next(t, b, "a")
 	b.Advance(4)
 	b.Retry(b.Beacon())
@@ -84,7 +84,7 @@ func TestRetry(t *testing.T) {
 
 // Topics that fell quiet together are not beaconed together for ever.
 func TestJitter(t *testing.T) {
-	b := New(0, true)
+	b := New(MinTopics, true)
 	const topics = 1000
 	for i := range topics {
 		next(t, b, fmt.Sprint(i))
@@ -128,7 +128,7 @@ func TestForgottenTopic(t *testing.T) {
 
 // Whoever doesn't collect beacons, or sleeps for long, gets them late.
 func TestNobodyCollects(t *testing.T) {
-	b := New(0, true)
+	b := New(MinTopics, true)
 	for i := range 100 {
 		next(t, b, fmt.Sprint(i))
 	}

@@ -42,7 +42,7 @@ func (tr *Tracker) Event(now time.Duration, t *Topic, p *Publisher, epoch, seq u
 		}
 		return Deliver, NoReason
 	}
-	if !tr.incarnation(now, p, epoch) {
+	if p.forgotten || !tr.incarnation(now, p, epoch) {
 		// Two incarnations at a time: two services with one identity, or a
 		// very late event. Whose is the newer one can't be known.
 		tr.resync(s, Incarnation, now+disputed, true)
@@ -80,7 +80,7 @@ func (tr *Tracker) unsure() bool { return tr.opts.Lossy || tr.opts.Window > 0 }
 // Beacon notes that a publisher's last number on a topic is tail. It says
 // whether the handler is to be told to resync first, as Event does.
 func (tr *Tracker) Beacon(now time.Duration, t *Topic, p *Publisher, epoch, tail uint64) (Verdict, Reason) {
-	if epoch == 0 || !tr.incarnation(now, p, epoch) {
+	if epoch == 0 || p.forgotten || !tr.incarnation(now, p, epoch) {
 		return Duplicate, NoReason
 	}
 	s := t.of(p)
