@@ -11,7 +11,11 @@ func (w *world) faults(it *item) {
 	pub, sub := w.pubs[p], w.subs[s]
 	kind := fault(faults)
 	long := w.upTo(1 << w.upTo(12))
-	switch w.rand.IntN(8) {
+	what := w.rand.IntN(8)
+	if !w.plan.lossy && w.roll(1<<15) {
+		what = 6
+	}
+	switch what {
 	case 0:
 		if pub.alive {
 			kind = faultRestart

@@ -46,8 +46,9 @@ type link struct {
 	confirmed uint32
 	waiting   uint32 // topics for which a Subscribe waits
 	point     point
+	sure      [maxTopics]uint64 // marks speak of what lies behind that offset; 0: not known
 
-	swallow int64 // until when bytes vanish
+	swallow int64 // until when no byte gets through
 	fifo    [2]int64
 	session session
 }
@@ -82,12 +83,6 @@ func (l *link) after(ms int64, k kind) { l.w.cal.at(ms, l.item(k)) }
 // send sends something in a direction: 0 to the publisher, 1 back.
 func (l *link) send(direction int, it item) {
 	w := l.w
-	if l.swallow > w.cal.now {
-		if it.kind == kindEvent {
-			w.stats.strike(faultBlackHole)
-		}
-		return
-	}
 	if it.kind == kindEvent && w.roll(w.weather.frame) {
 		w.stats.strike(faultFrame)
 		w.log(l.sub.i, int(it.topic), int(it.pub), "event %d is lost on a live connection", it.idx)
@@ -97,6 +92,13 @@ func (l *link) send(direction int, it item) {
 	if w.roll(w.weather.delay >> 3) {
 		delay += w.upTo(300)
 		w.stats.strike(faultDelay)
+	}
+	if l.swallow > w.cal.now {
+		// It is sent again until it gets through, or the connection is given up.
+		delay += l.swallow - w.cal.now
+		if it.kind == kindEvent {
+			w.stats.strike(faultBlackHole)
+		}
 	}
 	at := max(w.cal.now+delay, l.fifo[direction])
 	l.fifo[direction] = at
@@ -206,7 +208,7 @@ func (l *link) unsubscribe(t int) {
 	l.waiting &^= l.bit(t)
 	l.confirmed &^= l.bit(t)
 	l.point.topics &^= l.bit(t)
-	l.asked[t] = 0
+	l.asked[t], l.sure[t] = 0, 0
 	if l.state == live || l.state == resuming {
 		it := l.item(kindUnsubscribe)
 		it.n = uint64(l.bit(t))
@@ -276,6 +278,7 @@ func (l *link) ready(it *item) {
 		}
 	}
 	l.peer, l.epoch = int(it.pub), it.epoch
+	l.sure = [maxTopics]uint64{}
 	k := &s.known[l.peer]
 	before := k.epoch
 	k.epoch, k.heard, k.gone = it.epoch, l.heard, false
@@ -310,6 +313,10 @@ func (l *link) from(it *item) {
 	l.confirmed = uint32(it.n) & l.sub.wanted() & l.point.topics
 	if it.seq == 1 {
 		l.notice(nil, tracker.Behind)
+	} else {
+		for rest := l.confirmed; rest != 0; rest &= rest - 1 {
+			l.sure[bits.TrailingZeros32(rest)] = l.point.offset + 1
+		}
 	}
 	for rest := l.confirmed & l.waiting; rest != 0; rest &= rest - 1 {
 		t := bits.TrailingZeros32(rest)
@@ -344,8 +351,13 @@ func (l *link) mark(it *item) {
 	if l.w.pubs[l.peer].epoch != l.epoch {
 		return
 	}
+	for rest := l.confirmed; rest != 0; rest &= rest - 1 {
+		if t := bits.TrailingZeros32(rest); l.sure[t] == 0 {
+			l.sure[t] = it.seq + 1
+		}
+	}
 	for i := int(it.seq) - 1; i >= 0 && i > int(it.seq)-20; i-- {
-		if e := &log[i]; l.confirmed&(1<<e.topic) != 0 {
+		if e := &log[i]; l.confirmed&(1<<e.topic) != 0 && uint64(i)+1 >= l.sure[e.topic] {
 			if h := l.sub.held[e.topic]; h != nil && int32(e.idx)+1 > l.w.check.holds[l.sub.i][e.topic].pubs[l.peer].marked {
 				l.w.check.bookmark(l.sub.i, h.i, l.peer, int(e.idx))
 			}

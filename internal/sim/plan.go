@@ -60,9 +60,9 @@ func newStorm(r *rand.Rand) weather {
 	odds := func(list ...uint32) uint32 { return list[r.IntN(len(list))] }
 	return weather{
 		loss: odds(0, 600, 6000, 20000), double: odds(0, 2000, 12000), swap: odds(0, 2000, 16000), delay: odds(0, 500, 4000),
-		fail: odds(0, 0, 300, 3000), aside: odds(0, 0, 100), frame: odds(0, 0, 5, 50),
-		strike:  int64(odds(50, 200, 1000)),
-		churn:   int64(odds(0, 1, 10, 100, 1000)),
+		fail: odds(0, 0, 300, 3000), aside: odds(0, 0, 100), frame: odds(0, 5, 50, 200),
+		strike:  int64(odds(10, 50, 200, 1000)),
+		churn:   int64(odds(0, 4, 20, 100, 1000)),
 		publish: int64(odds(1, 2, 4, 15)),
 	}
 }

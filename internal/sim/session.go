@@ -36,6 +36,7 @@ func (l *link) up(it *item) {
 		s.pub.inbox = append(s.pub.inbox, *it)
 		return
 	}
+	l.w.log(l.sub.i, -1, s.pub.i, "publisher %d gets %s %x from subscriber %d", s.pub.i, kindNames[it.kind], it.n, l.sub.i)
 	switch it.kind {
 	case kindResume:
 		s.resume(l, it)

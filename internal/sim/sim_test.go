@@ -14,7 +14,7 @@ var (
 
 // TestReplay plays one run and prints its last steps.
 func TestReplay(t *testing.T) {
-	if f := Replay(*seed, 4000); f != nil {
+	if f := Replay(*seed, 60); f != nil {
 		t.Error(f)
 	}
 }

@@ -37,7 +37,7 @@ const (
 var faultNames = [faults]string{
 	"message lost", "last message lost", "message repeated", "message overtaken", "message late", "message partitioned off",
 	"publisher restarted", "publisher killed", "publisher asleep", "subscriber asleep", "message missed asleep", "clock set",
-	"handler failed", "topic forgotten", "connection cut", "bytes swallowed", "frame lost", "session stuck", "session slow",
+	"handler failed", "topic forgotten", "connection cut", "event held up by a dead line", "frame lost", "session stuck", "session slow",
 	"wrong address", "subscription changed",
 }
 
@@ -84,8 +84,10 @@ func (s *Stats) Add(o *Stats) {
 
 // Struck is how many faults there were in all.
 func (s *Stats) Struck() (n uint64) {
-	for _, f := range s.Faults {
-		n += f
+	for f, k := range s.Faults {
+		if fault(f) != faultChurn { // no fault, only a nuisance
+			n += k
+		}
 	}
 	return n
 }

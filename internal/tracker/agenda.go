@@ -114,7 +114,7 @@ func (tr *Tracker) Due(now time.Duration) (r Resync, ok bool) {
 // due is told with it.
 func (tr *Tracker) Told(t *Topic, p *Publisher) {
 	s := t.of(p)
-	s.due, s.failed = nil, 0
+	s.due, s.failed, s.base = nil, 0, 0
 }
 
 // maxPause is the longest pause between attempts to tell a handler that fails.

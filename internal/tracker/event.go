@@ -51,6 +51,12 @@ func (tr *Tracker) Event(now time.Duration, t *Topic, p *Publisher, epoch, seq u
 	first := s.begin(epoch)
 	_, waits := s.find(seq)
 	switch {
+	case seq < s.base && !s.covered():
+		// It was taken to be of before the subscription. But a driver that says
+		// it again, because it found something to be missing, knows better.
+		s.base = 0
+		tr.resync(s, Gap, now, true)
+		return Covered, NoReason
 	case seq <= s.last || waits:
 		if plant.On(plant.DuplicateDelivered) {
 			return Deliver, NoReason
@@ -64,6 +70,9 @@ func (tr *Tracker) Event(now time.Duration, t *Topic, p *Publisher, epoch, seq u
 		return Missing, Subscribed
 	case first || s.jump || seq == s.last+1 || seq == s.last+2 && plant.On(plant.GapsAboveTwo):
 		// What waits is looked at by Ready.
+		if first || s.jump {
+			s.base = seq
+		}
 		s.last, s.jump = seq, false
 		return Deliver, NoReason
 	case len(s.held) < tr.opts.Window:
@@ -96,6 +105,7 @@ func (tr *Tracker) Beacon(now time.Duration, t *Topic, p *Publisher, epoch, tail
 		return Duplicate, NoReason
 	case s.jump || first && !tr.unsure():
 		// It speaks of what was before the subscription, or was told.
+		s.base = tail
 		tr.reach(s, tail)
 		return Duplicate, NoReason
 	case tr.opts.Window > 0:

@@ -8,6 +8,7 @@ type series struct {
 	pub   *Publisher
 	epoch uint64 // of the numbers
 	last  uint64 // the highest number that was delivered, or is covered
+	base  uint64 // numbers below were taken to be of before, without being told
 	jump  bool   // what lies between last and the next number was told
 
 	due    *due  // the resync that is to be told; nil: none
@@ -25,7 +26,7 @@ type series struct {
 // it so far.
 func (s *series) begin(epoch uint64) (first bool) {
 	if s.epoch != epoch {
-		s.epoch, s.last, s.jump = epoch, 0, false
+		s.epoch, s.last, s.base, s.jump = epoch, 0, 0, false
 		s.held, s.tail, s.overdue = nil, 0, nil
 	}
 	return s.last == 0
