@@ -75,13 +75,24 @@ func TestPlannedRestart(t *testing.T) {
 		}
 		checkContiguous(t, n, "D")
 		count := map[string]int{}
+		missing, told := 0, 0
 		for _, e := range n.events() {
+			if e.action() == "sync" {
+				told++
+			}
 			if name, number, ok := e.worker(); ok {
-				if number != count[name] {
+				// libzmq forgets the rest of a batch that the end of the
+				// connection cuts off, which happens rarely and is told.
+				if name == "w0" && number > count[name] {
+					missing++
+				} else if number != count[name] {
 					t.Fatalf("node %s, worker %s: event %d where %d was to come", n.name, name, number, count[name])
 				}
-				count[name]++
+				count[name] = number + 1
 			}
+		}
+		if missing > told {
+			t.Errorf("node %s: events of libzmq's worker were lost in silence", n.name)
 		}
 		if count["w1"] != sent {
 			t.Errorf("node %s: %d events of %d", n.name, count["w1"], sent)

@@ -4,7 +4,6 @@ import (
 	"encoding/gob"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"sync"
 	"time"
@@ -12,8 +11,15 @@ import (
 
 const (
 	// endedFor is how long it is remembered that a subscription of a ZeroMQ
-	// node ended with its connection.
-	endedFor = 5 * time.Minute
+	// node ended with its connection: a node may be cut off for that long.
+	endedFor = 24 * time.Hour
+	// confused is for how long after the end of a connection, or after one was
+	// taken for re-made, it is not known which of the nodes behind an address
+	// comes.
+	confused = 10 * time.Second
+	// afterCrash is for how long after a crash all subscriptions are taken for
+	// re-made.
+	afterCrash = 5 * time.Minute
 	// maxEnded bounds the addresses and subscriptions that are remembered. Of
 	// an address beyond that every subscription is taken for a re-made one.
 	maxEnded = 1 << 17
@@ -21,7 +27,9 @@ const (
 
 // ended is what a publisher knows of ZeroMQ nodes that were connected before:
 // they have no identity, so a subscription of an address to a text that one of
-// that address had, whose connection ended, is taken for the same one, re-made.
+// that address had, whose connection has ended, is taken for the same one,
+// re-made. Several nodes may share an address: as long as it is not known which
+// of them comes, each is told.
 //
 // Handlers on all loops use it. mu is a leaf.
 type ended struct {
@@ -29,22 +37,26 @@ type ended struct {
 	nodes map[string]*endedNode // by address without port
 	count int                   // of subscriptions in them
 	swept time.Time
-	// crash is until when every subscription is taken for a re-made one, once:
+	// crash is until when every subscription is taken for a re-made one:
 	// another instance ended here without handing over.
 	crash time.Time
 }
 
 type endedNode struct {
-	last  time.Time      // when a connection of it ended last
-	texts map[string]int // subscription -> how often it ended and was not re-made
-	told  map[string]int // during crash: how often it was taken for re-made
-	full  bool
+	last  time.Time            // when something of it changed last
+	texts map[string]endedText // by subscription
+	full  bool                 // there were more
+}
+
+type endedText struct {
+	count int       // how many ended and were not made again
+	last  time.Time // when one ended, or was made again
 }
 
 func newEnded(crashed bool, now time.Time) *ended {
 	e := &ended{nodes: make(map[string]*endedNode), swept: now}
 	if crashed {
-		e.crash = now.Add(endedFor)
+		e.crash = now.Add(afterCrash)
 	}
 	return e
 }
@@ -65,69 +77,61 @@ func (e *ended) end(address string, texts []string, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sweepLocked(now)
-	n := e.nodeLocked(address)
+	n := e.nodes[address]
 	if n == nil {
-		return
+		if len(e.nodes) >= maxEnded {
+			return
+		}
+		n = &endedNode{texts: make(map[string]endedText)}
+		e.nodes[address] = n
 	}
 	n.last = now
 	for _, text := range texts {
-		if n.texts[text] > 0 || e.count < maxEnded {
-			if n.texts[text] == 0 {
-				e.count++
+		t, known := n.texts[text]
+		if !known {
+			if e.count >= maxEnded {
+				n.full = true
+				continue
 			}
-			n.texts[text]++
-		} else {
-			n.full = true
+			e.count++
 		}
+		n.texts[text] = endedText{t.count + 1, now}
 	}
-}
-
-// nodeLocked returns the entry of an address, or nil when there are too many.
-func (e *ended) nodeLocked(address string) *endedNode {
-	n := e.nodes[address]
-	if n == nil && len(e.nodes) < maxEnded {
-		n = &endedNode{texts: make(map[string]int), told: make(map[string]int)}
-		e.nodes[address] = n
-	}
-	return n
 }
 
 // remade says whether a new subscription of a node is a re-made one.
 func (e *ended) remade(address, text string, now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n := e.nodes[address]
 	if now.Before(e.crash) {
-		if n == nil {
-			if n = e.nodeLocked(address); n == nil {
-				return true
-			}
-			n.last = now
-		}
-		if n.told[text] == 0 {
-			n.told[text] = 1
-			return true
-		}
+		return true
 	}
+	n := e.nodes[address]
 	if n == nil {
 		return len(e.nodes) >= maxEnded // it may have been
 	}
 	if now.Sub(n.last) > endedFor {
 		return false
 	}
-	if n.texts[text] > 0 {
-		if n.texts[text]--; n.texts[text] == 0 {
-			delete(n.texts, text)
-			e.count--
-		}
-		return true
+	t, known := n.texts[text]
+	if !known {
+		return n.full
 	}
-	return n.full
+	if t.count > 0 {
+		n.last = now
+		n.texts[text] = endedText{t.count - 1, now}
+		return now.Sub(t.last) <= endedFor
+	}
+	return n.full || now.Sub(t.last) <= confused
 }
 
 // sweepLocked forgets, now and then, what is too old.
 func (e *ended) sweepLocked(now time.Time) {
-	if now.Sub(e.swept) < endedFor/10 && len(e.nodes) < maxEnded {
+	pause := time.Minute
+	if len(e.nodes) >= maxEnded || e.count >= maxEnded {
+		pause = time.Second
+	}
+	if now.Sub(e.swept) < pause {
 		return
 	}
 	e.swept = now
@@ -135,11 +139,19 @@ func (e *ended) sweepLocked(now time.Time) {
 		if now.Sub(n.last) > endedFor {
 			e.count -= len(n.texts)
 			delete(e.nodes, address)
+			continue
+		}
+		for text, t := range n.texts {
+			if now.Sub(t.last) > endedFor || t.count == 0 && now.Sub(t.last) > confused {
+				e.count--
+				delete(n.texts, text)
+			}
 		}
 	}
 }
 
-// savedNode is what is handed over of one address.
+// savedNode is what is handed over of one address: how many of its
+// subscriptions ended.
 type savedNode struct {
 	Address string
 	Texts   map[string]int
@@ -150,7 +162,13 @@ func (e *ended) save(w io.Writer) error {
 	e.mu.Lock()
 	nodes := make([]savedNode, 0, len(e.nodes))
 	for address, n := range e.nodes {
-		nodes = append(nodes, savedNode{address, maps.Clone(n.texts)})
+		saved := savedNode{address, make(map[string]int, len(n.texts))}
+		for text, t := range n.texts {
+			if t.count > 0 {
+				saved.Texts[text] = t.count
+			}
+		}
+		nodes = append(nodes, saved)
 	}
 	e.mu.Unlock()
 	return gob.NewEncoder(w).Encode(nodes)

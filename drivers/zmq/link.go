@@ -49,7 +49,12 @@ type link struct {
 	ttl     atomic.Int64 // the peer asked to be dropped when silent for so long, ns
 	silent  atomic.Int64 // since when, where that ended the link; 0: something else did
 
-	received uint64 // messages; the reader's own
+	idle    atomic.Bool // all that came was read, and it ended with a message
+	hurried atomic.Bool // it was ended in a way that may have cost its peer messages
+	torn    bool        // it ended inside a message; the reader's own
+
+	received uint64 // messages; the reader's own, like
+	early    bool   // those that come now are needless: a notice will cover them
 	// onCommand, if set, is told of PONGs with a context and of commands that
 	// ZMTP doesn't know, and returns notices for this place in the stream.
 	onCommand func(name string, data []byte) ([]driver.Message, error)
@@ -109,7 +114,9 @@ func openLink(life context.Context, target endpoint, hello zmtp.HandshakeConfig,
 	_ = conn.SetDeadline(time.Now().Add(cfg.HandshakeTimeout))
 	peer, rest, err := shake(conn, hello)
 	if err == nil {
-		err = checkNeeds(&peer)
+		if err = checkNeeds(&peer); err != nil {
+			_, _ = conn.Write(zmtp.AppendError(nil, errorText(err)))
+		}
 	}
 	if err != nil {
 		release()

@@ -1,6 +1,7 @@
 package zmq
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -65,6 +66,15 @@ func checkNeeds(p *zmtp.Peer) error {
 		return nil
 	}
 	return &zmtp.ProtocolError{Kind: zmtp.KindMetadata, Detail: fmt.Sprintf("the peer needs features that this version doesn't have: %.64q", needs)}
+}
+
+// errorText is what a peer that is refused is told.
+func errorText(err error) string {
+	var protocol *zmtp.ProtocolError
+	if errors.As(err, &protocol) {
+		return protocol.Detail
+	}
+	return err.Error()
 }
 
 // checkParams refuses options that this driver doesn't have: it has none

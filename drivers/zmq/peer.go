@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/internal/fanlog"
@@ -46,7 +47,6 @@ type peer struct {
 	resume  bool
 	epoch   uint64
 	offset  uint64
-	marked  uint64 // offset of the latest mark
 
 	owed []owed // of a ZeroMQ node: what it is to be told to resync
 }
@@ -82,6 +82,7 @@ func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
 		h.pings = h.info.Minor >= 1
 		h.pub.introduced.Add(1)
 		if err := checkNeeds(&h.info); err != nil {
+			_ = s.Send(zmtp.AppendError(nil, errorText(err)))
 			return n, err
 		}
 		if !h.resumes {
@@ -138,6 +139,7 @@ func (h *peer) frame(s *fanlog.Session, f zmtp.Frame) error {
 		return nil
 	case op == zmtp.Cancel:
 		s.UnsubscribePrefix(string(topic))
+		h.owed = slices.DeleteFunc(h.owed, func(o owed) bool { return o.text == string(topic) })
 		return nil
 	case f.Command:
 		return h.command(s, f.Body)

@@ -66,6 +66,7 @@ func (l *link) read(in *inbox, rest []byte, limit int, src *driver.Source) {
 		}
 		if err != nil {
 			l.close(err)
+			l.torn = s.have > s.used || s.skip || len(s.parked) > 0
 			if s.chunk != nil && len(s.chunk.msgs) > 0 && l.reason != errClosed {
 				s.deliver(true) // what came before the fault
 			}
@@ -153,8 +154,12 @@ func (s *stream) attempt(fd uintptr) bool {
 		}
 	}
 	if s.err == unix.EAGAIN {
+		s.link.idle.Store(s.have == s.used)
 		s.park()
 		return false
+	}
+	if s.link.idle.Load() {
+		s.link.idle.Store(false)
 	}
 	return true
 }
@@ -240,6 +245,9 @@ func (s *stream) parse() (need int, err error) {
 			continue
 		}
 		l.received++
+		if l.early {
+			continue
+		}
 		c.msgs = append(c.msgs, driver.Message{Topic: f.Body, Payload: body.Body, Source: s.src})
 	}
 }

@@ -32,10 +32,10 @@ type subscriber struct {
 	topics    map[string]struct{}
 	awaited   map[string]int // topics for whose confirmation a Subscribe waits
 	lines     map[endpoint]*line
-	histories map[string]*history // by publisher
-	late      []driver.Message    // notices that are given unless somebody awaits
-	later     *time.Timer         // when
-	changed   chan struct{}       // closed and replaced when a line's state changes
+	histories []*history       // of every publisher there is, and some that were
+	late      []driver.Message // notices that are given unless somebody awaits
+	later     *time.Timer      // when
+	changed   chan struct{}    // closed and replaced when a line's state changes
 	token     uint64
 	closed    bool
 }
@@ -45,15 +45,14 @@ func openSubscriber(cfg driver.Config) (*subscriber, error) {
 		return nil, err
 	}
 	s := &subscriber{
-		cfg:       cfg,
-		hello:     zmtp.HandshakeConfig{SocketType: zmtp.Sub, Properties: ours(&cfg)},
-		in:        newInbox(),
-		refusals:  refusals{log: cfg.Log, what: "publisher refused"},
-		topics:    make(map[string]struct{}),
-		awaited:   make(map[string]int),
-		lines:     make(map[endpoint]*line),
-		histories: make(map[string]*history),
-		changed:   make(chan struct{}),
+		cfg:      cfg,
+		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Sub, Properties: ours(&cfg)},
+		in:       newInbox(),
+		refusals: refusals{log: cfg.Log, what: "publisher refused"},
+		topics:   make(map[string]struct{}),
+		awaited:  make(map[string]int),
+		lines:    make(map[endpoint]*line),
+		changed:  make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if cfg.AllTopics {
@@ -132,7 +131,10 @@ func (s *subscriber) Subscribe(ctx context.Context, topics ...string) error {
 	for _, h := range s.histories {
 		h.add(added)
 	}
-	var waiting []*link
+	for _, t := range topics {
+		s.awaited[t]++
+	}
+	var waits []wait
 	for _, l := range s.lines {
 		if l.link == nil {
 			continue
@@ -140,30 +142,40 @@ func (s *subscriber) Subscribe(ctx context.Context, topics ...string) error {
 		if len(added) > 0 && !l.history.catching {
 			l.askLocked()
 		}
-		waiting = append(waiting, l.link)
-	}
-	for _, t := range topics {
-		s.awaited[t]++
+		waits = append(waits, wait{l, l.link, l.history})
 	}
 	s.mu.Unlock()
-	defer s.endWait(topics)
-	return s.until(ctx, func() bool {
-		for _, l := range s.lines {
-			if l.link != nil && slices.Contains(waiting, l.link) && l.waits(topics) {
-				return false
-			}
-		}
-		return true
+	err := s.until(ctx, func() bool {
+		return !slices.ContainsFunc(waits, func(w wait) bool { return w.line.link == w.link && w.history.waits(topics) })
 	})
+	s.endWait(topics, waits, err)
+	return err
 }
 
-// endWait undoes what Subscribe said of its waiting.
-func (s *subscriber) endWait(topics []string) {
+// wait is a connection on which a Subscribe waits.
+type wait struct {
+	line    *line
+	link    *link
+	history *history
+}
+
+// endWait undoes what Subscribe said of its waiting. Where the connection went
+// meanwhile the caller doesn't know that: it is told when the topics are in
+// force.
+func (s *subscriber) endWait(topics []string, waits []wait, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range topics {
 		if s.awaited[t]--; s.awaited[t] == 0 {
 			delete(s.awaited, t)
+		}
+	}
+	for _, w := range waits {
+		if err != nil || w.line.link == w.link {
+			continue
+		}
+		for _, t := range topics {
+			w.history.wanted.rely(t)
 		}
 	}
 }
