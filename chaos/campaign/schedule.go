@@ -54,7 +54,7 @@ var Kinds = []Kind{
 // them that can't be sent again. Of an event that was swallowed a node is told
 // when the next one of its topic comes before that.
 var Harmless = []Kind{
-	WorkerStop, NodeStop, NodeSlow, LinkCut, LinkReset, LinkRefuse, LinkHole01, LinkHole1, LinkDelay, LinkSlice,
+	ServiceRestart, WorkerStop, NodeStop, NodeSlow, LinkCut, LinkReset, LinkRefuse, LinkHole01, LinkHole1, LinkDelay, LinkSlice,
 	IPCDelay, IPCThrottle, IPCSlice,
 }
 

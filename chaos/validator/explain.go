@@ -11,8 +11,9 @@ import (
 //
 // A resync is explained by a fault that concerns the session, or the publisher
 // in question, and was under way at most Window before. One for the reason
-// Subscribed is also explained by the Subscribe that waits for the topic, and one
-// for whatever reason by a topic that was dropped and taken again less than
+// Subscribed is also explained by the Subscribe that waits for the topic, one
+// without a reason, which the publisher has sent, by a fault of one of its workers,
+// and one for whatever reason by a topic that was dropped and taken again less than
 // Retaken ago: what is still on its way of the first time is followed by a gap,
 // and the subscriber can't tell it from others.
 type Explain struct {
@@ -52,7 +53,7 @@ func (s *session) explained(e *Explain, t *told) bool {
 		return true
 	}
 	for _, f := range s.c.faults {
-		if f.start > t.at || f.end+int64(e.Window) < t.at || !s.concerned(f, t.publisher) {
+		if f.start > t.at || f.end+int64(e.Window) < t.at || !s.concerned(f, t.publisher) && !(t.reason == "" && s.c.ofWorker(f, t.publisher)) {
 			continue
 		}
 		if !slices.Contains(e.Harmless, f.kind) {
@@ -76,6 +77,16 @@ func (s *session) concerned(f *fault, publisher string) bool {
 		// Whatever is not about another node.
 		node, _, _ := strings.Cut(on, "/")
 		if node == s.node || !s.c.isNode(node) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofWorker says whether a fault hits a worker of a publisher.
+func (c *Checker) ofWorker(f *fault, publisher string) bool {
+	for _, on := range f.on {
+		if of, known := c.belongs[on]; known && (publisher == "" || of == publisher) {
 			return true
 		}
 	}
