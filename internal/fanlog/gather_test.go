@@ -32,7 +32,12 @@ func still(t testing.TB) *loop {
 
 // enter adds a session without a socket.
 func enter(l *loop) *Session {
-	s := &Session{loop: l, fd: -len(l.sessions) - 1, handler: newHandler(), busy: -1}
+	return enterAs(l, newHandler())
+}
+
+func enterAs(l *loop, h Handler) *Session {
+	s := &Session{loop: l, fd: -len(l.sessions) - 1, handler: h, busy: -1}
+	s.marker, _ = h.(Marker)
 	l.sessions[s.fd] = s
 	s.Activate()
 	return s
@@ -64,8 +69,12 @@ func step(l *loop, s *Session, n int) []byte {
 		l.makeIdle(s)
 		return nil
 	}
+	if l.window.head.less(s.at) {
+		return nil
+	}
 	c := l.gather(s)
 	n = min(n, len(c.bytes))
+	s.sent += uint64(n)
 	took := append([]byte(nil), c.bytes[:n]...)
 	if len(c.bytes) > 0 {
 		l.advance(s, c, n)
@@ -74,6 +83,9 @@ func step(l *loop, s *Session, n int) []byte {
 	}
 	if s.at.skip == 0 && !s.at.less(l.window.head) {
 		s.caught = true
+	}
+	if s.marker != nil && s.sent-s.mark >= markEvery {
+		_ = s.makeMark()
 	}
 	return took
 }
@@ -86,12 +98,14 @@ func FuzzSessions(f *testing.F) {
 	f.Add([]byte("2a2b2c0a0b0c1a3a3b3c0z0y0x1a3p3q4a4b4c2d0a1a3a"))
 	f.Add([]byte("0\xff0\xfe0\xfd0\xfc0\xfb1a0\xff0\xfe0\xfd0\xfc0\xfb0\xff0\xfe0\xfd0\xfc0\xfb0\xfa1a3a3b3c1a3a3b"))
 	f.Fuzz(func(t *testing.T, ops []byte) {
+		ops = ops[:min(len(ops), 1000)] // the model's cost is not linear
 		l := still(t)
 		sessions := make([]*Session, 3)
 		models := make([]*model, 3)
 		for i := range sessions {
 			sessions[i], models[i] = enter(l), &model{}
 		}
+		sessions[2] = enterAs(l, marker{newHandler()})
 		topics := []string{""}
 		names := []string{"a", "ab", "abc", "b", "bc", "c"}
 		// As run does: what is asked takes effect before the next look at the
@@ -103,6 +117,9 @@ func FuzzSessions(f *testing.F) {
 			if asked {
 				look()
 			}
+			if sessions[i].closed {
+				return
+			}
 			if err := models[i].read(step(l, sessions[i], n), len(topics)-1); err != nil {
 				t.Fatal(err)
 			}
@@ -112,7 +129,7 @@ func FuzzSessions(f *testing.F) {
 			if len(s.out) > maxPrivate/2 {
 				return
 			}
-			asked = true
+			asked = asked || r.op != 'm' && r.op != 'r'
 			m.asked = append(m.asked, r)
 			if err := r.apply(s); err != nil {
 				t.Fatal(err)
@@ -124,11 +141,20 @@ func FuzzSessions(f *testing.F) {
 		for i := range sessions {
 			demand(i, request{'s', "END"})
 		}
+		// A torn session is closed, rightly; its stream ends anywhere.
+		replace := func() {
+			for i, s := range sessions {
+				if s.closed {
+					sessions[i], models[i] = enter(l), &model{}
+					demand(i, request{'s', "END"})
+				}
+			}
+		}
 		large := 0
 		for ; len(ops) >= 2; ops = ops[2:] {
 			op, arg := ops[0], int(ops[1])
 			i := int(op>>4) % 3
-			switch op % 5 {
+			switch op % 7 {
 			case 0:
 				size := arg * 7
 				if arg >= 0xf0 && large < 24 {
@@ -145,19 +171,19 @@ func FuzzSessions(f *testing.F) {
 				take(i, arg*arg*8)
 			case 4:
 				demand(i, request{"pq"[arg&1], ""})
+			case 5:
+				demand(i, request{'m', ""})
+			case 6:
+				first, head := int(l.fan.log.segs[0].base), len(topics)-1
+				demand(i, request{'r', fmt.Sprint(max(first-1+(head-first+2)*arg/255, 0))})
 			}
-			// A torn session is closed, rightly; its stream ends anywhere.
-			for i, s := range sessions {
-				if s.closed {
-					sessions[i], models[i] = enter(l), &model{}
-					demand(i, request{'s', "END"})
-				}
-			}
+			replace()
 			check(t, l)
 		}
 		drain := func() {
 			for look() {
 			}
+			replace()
 			for i, s := range sessions {
 				for n := 0; (s.owed() || len(s.out) > 0) && n < 100000; n++ {
 					take(i, 100<<10)
@@ -308,7 +334,7 @@ func TestRestOfEvent(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if len(m.buf) > 0 || len(m.items) == 0 || m.items[0] != (item{kindEvent, 2}) {
+			if len(m.buf) > 0 || len(m.items) == 0 || m.items[0] != (item{kind: kindEvent, number: 2}) {
 				t.Errorf("got %v and %d bytes", m.items, len(m.buf))
 			}
 		})

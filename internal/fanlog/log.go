@@ -1,6 +1,9 @@
 package fanlog
 
-import "sync"
+import (
+	"sort"
+	"sync"
+)
 
 // segmentSize is the capacity of an ordinary segment; an event that is larger
 // gets a segment of its own.
@@ -22,7 +25,8 @@ type topicSlot struct {
 	last  uint64 // sequence of the last segment that has an event of it
 }
 
-// log is the sequence of segments. Events are appended at its head; at its
+// log is the sequence of segments. Its events are counted: an event's offset is
+// the number of those before it. Events are appended at its head; at its
 // tail segments retire when the budget is exceeded.
 //
 // mu guards everything but free and is held for short copies and scans only.
@@ -106,7 +110,7 @@ func (l *log) internLocked(name string) uint32 {
 func (l *log) rotateLocked(size int) *segment {
 	old := l.segs[len(l.segs)-1]
 	seg := l.newSegment(size)
-	seg.seq = old.seq + 1
+	seg.seq, seg.base = old.seq+1, old.base+uint64(len(old.entries))
 	l.segs = append(l.segs, seg)
 	l.memory += seg.memory()
 	retired := 0
@@ -142,6 +146,35 @@ func (l *log) retireLocked(seg *segment) {
 	l.release(seg)
 }
 
+// headLocked returns the offset of the next event.
+func (l *log) headLocked() uint64 {
+	last := l.segs[len(l.segs)-1]
+	return last.base + uint64(len(last.entries))
+}
+
+// locate returns the place of the event with an offset, or the end of the log.
+// It says no when that is not retained, or not appended yet.
+func (l *log) locate(offset uint64) (position, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if offset < l.segs[0].base || offset > l.headLocked() {
+		return position{}, false
+	}
+	i := sort.Search(len(l.segs), func(i int) bool { return l.segs[i].base > offset }) - 1
+	return position{seg: l.segs[i].seq, entry: int(offset - l.segs[i].base)}, true
+}
+
+// base returns the offset of a segment's first event; no when it retired.
+func (l *log) base(seq uint64) (uint64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := l.segs[0].seq
+	if seq < first || seq-first >= uint64(len(l.segs)) {
+		return 0, false
+	}
+	return l.segs[seq-first].base, true
+}
+
 // newSegment returns an empty segment, held once, with room for size bytes.
 func (l *log) newSegment(size int) *segment {
 	var seg *segment
@@ -155,7 +188,7 @@ func (l *log) newSegment(size int) *segment {
 	if seg == nil {
 		seg = &segment{data: make([]byte, 0, max(size, segmentSize))}
 	}
-	seg.seq = 1
+	seg.seq, seg.base = 1, 0
 	seg.refs.Store(1)
 	return seg
 }

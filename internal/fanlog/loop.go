@@ -186,6 +186,7 @@ func (l *loop) writable() bool {
 // attach takes a connection over.
 func (l *loop) attach(fd int, h Handler, greeting []byte) {
 	s := &Session{loop: l, fd: fd, handler: h, busy: -1, moved: l.now}
+	s.marker, _ = h.(Marker)
 	if l.closing {
 		unix.Close(fd)
 		h.Closed(s, ErrClosed)
@@ -350,7 +351,7 @@ func (l *loop) drop(views []view) {
 	end := position{seg: last.seg.seq, entry: len(last.entries)}
 	for i := len(l.busy) - 1; i >= 0; i-- {
 		s := l.busy[i]
-		if !s.active || s.caught || l.window.view(s.at.seg) != nil {
+		if !s.active || s.caught || s.at.seg >= l.window.views[0].seg.seq {
 			continue
 		}
 		if s.at == end && !l.window.missed {
@@ -366,7 +367,7 @@ func (l *loop) drop(views []view) {
 	l.index.forget(l.window.views[0].seg.seq)
 	if l.window.missed {
 		for _, s := range l.sessions {
-			if s.active && !s.lost {
+			if s.active && s.caught && !s.lost {
 				l.lose(s, nil)
 			}
 		}
@@ -377,18 +378,10 @@ func (l *loop) drop(views []view) {
 // that it is taking is completed from a copy of the rest; then it is told, and
 // goes on from where the window ends at that time.
 func (l *loop) lose(s *Session, views []view) {
-	if s.at.skip > 0 {
-		for i := range views {
-			v := &views[i]
-			if v.seg.seq != s.at.seg {
-				continue
-			}
-			rest := v.data[v.start(s.at.entry)+s.at.skip : v.start(s.at.entry+1)]
-			if len(rest)+len(s.out) > maxPrivate {
-				l.close(s, ErrTorn)
-				return
-			}
-			s.out = append(append([]byte(nil), rest...), s.out...)
+	for i := range views {
+		if v := &views[i]; v.seg.seq == s.at.seg && !s.detach(v) {
+			l.close(s, ErrTorn)
+			return
 		}
 	}
 	s.at = position{}
@@ -440,6 +433,9 @@ func (l *loop) serve(s *Session) error {
 			l.makeIdle(s)
 			return nil
 		}
+		if l.window.head.less(s.at) {
+			return nil // resumes at what is not scanned yet
+		}
 		c := l.gather(s)
 		n := 0
 		if len(c.bytes) > 0 {
@@ -456,6 +452,11 @@ func (l *loop) serve(s *Session) error {
 		if s.at.skip == 0 && !s.at.less(l.window.head) {
 			s.caught = true
 			s.slow = s.slow && s.sent-s.since < regain
+		}
+		if s.marker != nil && s.sent-s.mark >= markEvery {
+			if err := s.makeMark(); err != nil {
+				return err
+			}
 		}
 		if s.blocked && !s.caught {
 			return nil

@@ -24,10 +24,11 @@ type entry struct {
 
 // segment is a run of events, as the bytes of the wire. Bytes and entries are
 // written once and never changed while anybody holds a reference: a slow
-// socket may be reading them. seq and data's capacity are fixed when the segment
-// joins the log.
+// socket may be reading them. seq, base and data's capacity are fixed when the
+// segment joins the log.
 type segment struct {
 	seq     uint64 // 1, 2, 3, ... in the log
+	base    uint64 // offset of its first event
 	data    []byte
 	entries []entry
 	topics  []uint32 // slots of the distinct topics in it

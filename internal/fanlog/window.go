@@ -142,6 +142,17 @@ func (w *window) end(v *view) int {
 	return len(v.entries)
 }
 
+// offset returns the number of events before a position. It says no when that
+// retired and the window doesn't have it.
+func (w *window) offset(p position) (uint64, bool) {
+	if v := w.view(p.seg); v != nil {
+		return v.seg.base + uint64(p.entry), true
+	}
+	// Not scanned yet (Session.Resume).
+	base, ok := w.log.base(p.seg)
+	return base + uint64(p.entry), ok
+}
+
 // close gives up every reference.
 func (w *window) close() {
 	for _, v := range w.views {
