@@ -3,6 +3,8 @@ package fanlog
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -27,6 +29,9 @@ type Options struct {
 	MaxSubscriptions int
 	// Tick is how often handlers look at the clock; default 250 ms.
 	Tick time.Duration
+	// Restore, if not nil, gives what Save of another Fanout wrote: New fills
+	// the log with it, as much as Retention allows, and counts on from there.
+	Restore io.Reader
 	// Log receives what can't be returned; default: discarded.
 	Log *slog.Logger
 }
@@ -47,7 +52,8 @@ type Fanout struct {
 	wg   sync.WaitGroup
 }
 
-// New starts the loops.
+// New starts the loops. An error that is ErrSaved is about what Options.Restore
+// gives.
 func New(opts Options) (*Fanout, error) {
 	if opts.Retention <= 0 {
 		opts.Retention = 64 << 20
@@ -70,6 +76,12 @@ func New(opts Options) (*Fanout, error) {
 		log:      newLog(opts.Retention),
 		progress: make(chan struct{}, 1),
 		done:     make(chan struct{}),
+	}
+	if opts.Restore != nil {
+		if err := f.log.restore(opts.Restore); err != nil {
+			return nil, fmt.Errorf("restore log: %w", err)
+		}
+		f.opts.Restore = nil
 	}
 	for range opts.Loops {
 		l, err := newLoop(f)
@@ -111,6 +123,14 @@ func (f *Fanout) Append(ctx context.Context, frames []Frame) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// Head returns the offset of the next event to be appended: how many there were
+// before it, those of earlier logs that were restored included.
+func (f *Fanout) Head() uint64 {
+	f.log.mu.Lock()
+	defer f.log.mu.Unlock()
+	return f.log.headLocked()
 }
 
 // Attach gives a connected, non-blocking socket to a loop, which closes it at

@@ -109,6 +109,8 @@ func (l *loop) run() {
 	defer l.finish()
 	l.now = time.Now()
 	l.ticked = l.now
+	for l.takeIn() { // what was restored is nobody's news
+	}
 	more := false
 	for {
 		if err := l.wait(more); err != nil {

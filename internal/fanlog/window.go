@@ -42,14 +42,14 @@ type newsItem struct {
 	topic *topic
 }
 
-// openWindow returns a window whose head is the log's.
+// openWindow returns a window at the beginning of the log.
 func openWindow(l *log) *window {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	seg := l.segs[len(l.segs)-1]
+	seg := l.segs[0]
 	seg.refs.Add(1)
 	w := &window{log: l, views: []view{seg.view()}}
-	w.head = position{seg: seg.seq, entry: len(seg.entries)}
+	w.head = position{seg: seg.seq}
 	w.from = w.head
 	return w
 }
