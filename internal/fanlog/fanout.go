@@ -17,7 +17,7 @@ import (
 // Options are the bounds of a Fanout. Zero values are replaced by defaults.
 type Options struct {
 	// Retention is the memory in bytes for events that somebody may still
-	// have to read; default 64 MiB. It is not exceeded by more than one
+	// have to read, with their topics; default 64 MiB. It is not exceeded by more than one
 	// segment (1 MiB, or one event), a few that wait to be used again, and
 	// what a round of writes is reading at the moment.
 	Retention int64
@@ -73,7 +73,7 @@ func New(opts Options) (*Fanout, error) {
 	}
 	f := &Fanout{
 		opts:     opts,
-		log:      newLog(opts.Retention),
+		log:      newLog(opts.Retention, opts.Loops),
 		progress: make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
@@ -153,7 +153,7 @@ func refuse(fd int, h Handler) {
 type Stats struct {
 	Sessions int
 	Lost     uint64 // times that a session fell out of retention
-	Retained int64  // bytes
+	Retained int64  // bytes, of events and their topics
 }
 
 // Stats returns them. It does not block for long.

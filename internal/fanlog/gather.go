@@ -179,7 +179,10 @@ func (l *loop) gatherScan(s *Session, c *chunk) {
 			budget--
 			if e := v.entries[at.entry]; !known || e.topic != lastTopic {
 				lastTopic, known = e.topic, true
-				_, match = s.holdings[l.index.slots[e.topic]]
+				match = false
+				if h := l.index.slots[e.topic].held; h != nil {
+					_, match = s.holdings[h]
+				}
 			}
 			if match {
 				var added bool

@@ -19,6 +19,17 @@ type topic struct {
 	slot uint32
 }
 
+// A topic that occurs in what is retained costs the log and every loop memory,
+// which counts for the budget: a stream of ever new topics is bounded like any
+// other. These are estimates, and the name comes on top: of the log's table,
+// slot and topic, with what maps and slices leave free, and of a loop's slot and
+// place in order. Who holds a topic is not counted: the number of subscriptions
+// bounds that.
+const (
+	logTopic  = 128
+	loopTopic = 56
+)
+
 // topicSlot is what the log knows of a topic while events of it are retained.
 type topicSlot struct {
 	topic *topic
@@ -32,12 +43,14 @@ type topicSlot struct {
 // mu guards everything but free and is held for short copies and scans only.
 // Nothing is locked under it but free.mu.
 type log struct {
-	budget int64
+	budget    int64
+	topicCost int64 // of a topic, without its name
 
 	mu     sync.Mutex
 	segs   []*segment // retained, oldest first; the last is written to
-	memory int64      // of segs
-	half   uint64     // sequence of the oldest segment in the newer half of the budget
+	memory int64      // of segs and topics
+	topics int64      // of topics alone
+	half   uint64     // sequence of the oldest segment in the newer half of what topics leave of the budget
 	slots  []topicSlot
 	ids    map[string]uint32
 	unused []uint32 // free slots
@@ -48,8 +61,8 @@ type log struct {
 	}
 }
 
-func newLog(budget int64) *log {
-	l := &log{budget: budget, ids: make(map[string]uint32)}
+func newLog(budget int64, loops int) *log {
+	l := &log{budget: budget, topicCost: logTopic + int64(loops)*loopTopic, ids: make(map[string]uint32)}
 	l.segs = append(l.segs, l.newSegment(0))
 	l.half = 1
 	l.memory = l.segs[0].memory()
@@ -78,6 +91,7 @@ func (l *log) appendLocked(f *Frame) (rotated bool) {
 	slot, ok := l.ids[string(f.Topic)]
 	if !ok {
 		slot = l.internLocked(string(f.Topic))
+		seg.named += l.topicCost + int64(len(f.Topic))
 	}
 	if t := &l.slots[slot]; t.last != seg.seq {
 		t.last = seg.seq
@@ -102,7 +116,26 @@ func (l *log) internLocked(name string) uint32 {
 	}
 	l.slots[slot] = topicSlot{topic: &topic{name: name, slot: slot}}
 	l.ids[name] = slot
+	l.chargeLocked(name, 1)
 	return slot
+}
+
+// chargeLocked counts the memory of a topic that appeared, or went: times 1 or
+// -1.
+func (l *log) chargeLocked(name string, times int64) {
+	cost := times * (l.topicCost + int64(len(name)))
+	l.topics += cost
+	l.memory += cost
+}
+
+// topic returns the topic of a name; nil when none is retained.
+func (l *log) topic(name string) *topic {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if slot, ok := l.ids[name]; ok {
+		return l.slots[slot].topic
+	}
+	return nil
 }
 
 // rotateLocked begins a new segment that has room for size bytes and retires
@@ -125,7 +158,7 @@ func (l *log) rotateLocked(size int) *segment {
 	}
 	l.half = seg.seq
 	for i, memory := len(l.segs)-2, seg.memory(); i >= 0; i-- {
-		if memory += l.segs[i].memory(); memory > l.budget/2 {
+		if memory += l.segs[i].memory(); memory > (l.budget-l.topics)/2 {
 			break
 		}
 		l.half = l.segs[i].seq
@@ -139,6 +172,7 @@ func (l *log) retireLocked(seg *segment) {
 		t := &l.slots[slot]
 		if t.last == seg.seq { // no later event of it is retained
 			delete(l.ids, t.topic.name)
+			l.chargeLocked(t.topic.name, -1)
 			*t = topicSlot{}
 			l.unused = append(l.unused, slot)
 		}
@@ -188,7 +222,7 @@ func (l *log) newSegment(size int) *segment {
 	if seg == nil {
 		seg = &segment{data: make([]byte, 0, max(size, segmentSize))}
 	}
-	seg.seq, seg.base = 1, 0
+	seg.seq, seg.base, seg.named = 1, 0, 0
 	seg.refs.Store(1)
 	return seg
 }

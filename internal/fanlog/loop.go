@@ -31,8 +31,9 @@ type loop struct {
 	now      time.Time
 	ticked   time.Time
 	round    uint64
-	marked   []*held    // topics with news in this round
-	owners   []*held    // the topic of each event of this round
+	marked   []*held    // topics with news in this round that somebody holds
+	unheld   bool       // there are others
+	owners   []*held    // the topic of each event of this round; nil for those
 	arena    []position // what marked's news lie in
 	flushes  []*flush
 	closing  bool
@@ -66,7 +67,7 @@ func newLoop(f *Fanout) (*loop, error) {
 		fan:      f,
 		poller:   poller,
 		window:   openWindow(f.log),
-		index:    newIndex(),
+		index:    newIndex(f.log),
 		sessions: make(map[int]*Session),
 		greedy:   make(map[*Session]struct{}),
 		scratch:  make([]byte, 0, gatherSize+directWrite),
@@ -291,35 +292,37 @@ func (l *loop) takeIn() bool {
 	return more
 }
 
-// sortOut gives each topic the list of its news. The lists lie in one array,
-// which is as large as a round may be: a topic that had a burst once keeps
-// nothing of it.
+// sortOut gives each topic the list of its news, if somebody holds it. The lists
+// lie in one array, which is as large as a round may be: a topic that had a
+// burst once keeps nothing of it.
 func (l *loop) sortOut(news []newsItem) {
-	l.owners = l.owners[:0]
-	var h *held
+	l.owners, l.unheld = l.owners[:0], false
+	var r *indexSlot
 	for i := range news {
 		n := &news[i]
-		if h == nil || h.topic != n.topic {
-			h = l.index.resolve(n.topic)
-			if h.round != l.round {
+		if r == nil || r.topic != n.topic {
+			r = l.index.resolve(n.topic)
+			switch h := r.held; {
+			case h == nil:
+				l.unheld = true
+			case h.round != l.round:
 				h.round, h.items = l.round, 0
 				l.marked = append(l.marked, h)
 			}
 		}
-		h.seen = n.at.seg
-		h.items++
-		l.owners = append(l.owners, h)
+		r.seen = n.at.seg
+		if r.held != nil {
+			r.held.items++
+		}
+		l.owners = append(l.owners, r.held)
 	}
 	arena := slices.Grow(l.arena[:0], len(news))[:len(news)]
 	l.arena = arena
 	for _, h := range l.marked {
-		h.news = nil
-		if len(h.holders) > 0 {
-			h.news, arena = arena[:0:h.items], arena[h.items:]
-		}
+		h.news, arena = arena[:0:h.items], arena[h.items:]
 	}
 	for i, h := range l.owners {
-		if h.news != nil {
+		if h != nil {
 			h.news = append(h.news, news[i].at)
 		}
 	}
@@ -342,7 +345,7 @@ func (l *loop) mark(g *holding) {
 	if s.round == l.round {
 		g.next, s.news = s.news, g
 		s.topics++
-		s.whole = s.topics == len(l.marked)
+		s.whole = s.topics == len(l.marked) && !l.unheld
 	}
 }
 
@@ -363,10 +366,10 @@ func (l *loop) drop(views []view) {
 		l.lose(s, views)
 	}
 	for i := range views {
+		l.index.forget(views[i].seg)
 		l.fan.log.release(views[i].seg)
 		views[i] = view{}
 	}
-	l.index.forget(l.window.views[0].seg.seq)
 	if l.window.missed {
 		for _, s := range l.sessions {
 			if s.active && s.caught && !s.lost {

@@ -144,7 +144,7 @@ func TestRestoreIsTheSame(t *testing.T) {
 // small returns a saved log of a few events that begins at an offset.
 func small(t testing.TB, base uint64) []byte {
 	t.Helper()
-	l := newLog(4 * segmentSize)
+	l := newLog(4*segmentSize, 1)
 	l.segs[0].base = base
 	for i := range 10 {
 		e := event(i, fmt.Sprint("t", i%3), 20)
@@ -156,7 +156,7 @@ func small(t testing.TB, base uint64) []byte {
 // What is cut off or changed anywhere is refused, and nothing starts.
 func TestRestoreRefusesDamage(t *testing.T) {
 	file := small(t, 7)
-	restore := func(p []byte) error { return newLog(4 * segmentSize).restore(bytes.NewReader(p)) }
+	restore := func(p []byte) error { return newLog(4*segmentSize, 1).restore(bytes.NewReader(p)) }
 	if err := restore(file); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 	if _, err := New(Options{Restore: iotest.ErrReader(broken)}); !errors.Is(err, broken) || errors.Is(err, ErrSaved) {
 		t.Errorf("New: %v, want %v", err, broken)
 	}
-	if err := (&Fanout{log: newLog(1)}).Save(limited(10)); !errors.Is(err, io.ErrShortWrite) {
+	if err := (&Fanout{log: newLog(1, 1)}).Save(limited(10)); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("Save: %v, want %v", err, io.ErrShortWrite)
 	}
 }
@@ -221,12 +221,12 @@ func TestRestoreRefusesLies(t *testing.T) {
 		"a claim beyond all bound": {{255, 255, 255, 255, 0, 0, 0, 0, 'E'}},
 	} {
 		file := append([]byte(saveMagic), bytes.Join(blocks, nil)...)
-		if err := newLog(4 * segmentSize).restore(bytes.NewReader(file)); !errors.Is(err, ErrSaved) {
+		if err := newLog(4*segmentSize, 1).restore(bytes.NewReader(file)); !errors.Is(err, ErrSaved) {
 			t.Errorf("%s: %v, want %v", name, err, ErrSaved)
 		}
 	}
 	file := append([]byte(saveMagic), bytes.Join([][]byte{block('E', 0, long...), block('E', 1), block('Z', 1)}, nil)...)
-	if err := newLog(4 * segmentSize).restore(bytes.NewReader(file)); err != nil {
+	if err := newLog(4*segmentSize, 1).restore(bytes.NewReader(file)); err != nil {
 		t.Errorf("a long block of one event, and an empty one: %v", err)
 	}
 }
@@ -276,7 +276,7 @@ func FuzzRestore(f *testing.F) {
 }
 
 func tryRestore(t *testing.T, p []byte) {
-	l := newLog(4 * segmentSize)
+	l := newLog(4*segmentSize, 1)
 	if err := l.restore(bytes.NewReader(p)); err != nil {
 		if !errors.Is(err, ErrSaved) {
 			t.Fatal(err)
@@ -284,7 +284,7 @@ func tryRestore(t *testing.T, p []byte) {
 		return
 	}
 	file := saved(t, &Fanout{log: l})
-	m := newLog(4 * segmentSize)
+	m := newLog(4*segmentSize, 1)
 	if err := m.restore(bytes.NewReader(file)); err != nil {
 		t.Fatal(err)
 	}

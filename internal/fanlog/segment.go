@@ -32,6 +32,7 @@ type segment struct {
 	data    []byte
 	entries []entry
 	topics  []uint32 // slots of the distinct topics in it
+	named   int64    // memory of the topics that it was the first to have
 	refs    atomic.Int32
 }
 
@@ -62,9 +63,10 @@ func (v *view) at(off int) int {
 	return sort.Search(len(v.entries), func(i int) bool { return v.start(i+1) > off })
 }
 
-// full says whether an event of size bytes doesn't fit any more.
+// full says whether an event of size bytes doesn't fit any more. New topics fill
+// a segment, too: what they cost goes when segments go.
 func (s *segment) full(size int) bool {
-	return len(s.data)+size > cap(s.data) || len(s.entries) >= maxEntries
+	return len(s.data)+size > cap(s.data) || len(s.entries) >= maxEntries || s.named >= segmentSize
 }
 
 // memory is what the segment costs.
