@@ -124,11 +124,14 @@ func (in *inbox) receive(ctx context.Context, dst []driver.Message) (int, error)
 	}
 	n := copy(dst, in.current.msgs[in.next:])
 	in.next += n
-	var bytes uint64
+	var messages, bytes uint64
 	for i := range dst[:n] {
+		if dst[i].Notice == driver.NoNotice {
+			messages++
+		}
 		bytes += uint64(len(dst[i].Payload))
 	}
-	in.messages.Add(uint64(n))
+	in.messages.Add(messages)
 	in.bytes.Add(bytes)
 	return n, nil
 }

@@ -63,7 +63,8 @@
 // Two locks are shared with the loops: loop.mail.mu (tasks for a loop) and
 // log.mu (the log). Both are leaves, never held together and never across a
 // system call, but for log.free.mu (retired segments), which may be taken under
-// log.mu. A segment is counted: once by the log while it is retained, and once
+// log.mu. A loop takes log.mu once a round, and when a session asks for a topic
+// that nobody on the loop holds or for an offset. A segment is counted: once by the log while it is retained, and once
 // by each window that has it. Its memory is used again only when the count is
 // zero, so that no write ever reads what changes.
 //

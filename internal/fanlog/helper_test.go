@@ -200,9 +200,13 @@ func connectAs(t testing.TB, f *Fanout, buffer int, as Handler, h *handler) *pee
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, buffer)
 		}
 	}
-	p := &peer{t: t, h: h, conn: os.NewFile(uintptr(fds[1]), "peer"), fd: fds[1]}
-	t.Cleanup(func() { p.conn.Close() })
 	f.Attach(fds[0], as, nil)
+	return newPeer(t, fds[1], h)
+}
+
+func newPeer(t testing.TB, fd int, h *handler) *peer {
+	p := &peer{t: t, h: h, conn: os.NewFile(uintptr(fd), "peer"), fd: fd}
+	t.Cleanup(func() { p.conn.Close() })
 	return p
 }
 
