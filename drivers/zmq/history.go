@@ -49,7 +49,7 @@ func (h *history) connect(epoch uint64, marks bool, held map[string]struct{}, to
 	first, same := !h.known, epoch == h.epoch
 	inForce := len(held) > len(h.wanted.topics)
 	h.known, h.epoch, h.marks, h.first = true, epoch, marks, token
-	if !first && same && marks && h.marked && !h.suspect && h.start == driver.NoNotice && inForce && !h.dormant {
+	if !first && same && marks && h.marked && !h.suspect && inForce {
 		h.catching, h.target, h.probing = true, math.MaxUint64, true
 		return true
 	}
@@ -58,13 +58,12 @@ func (h *history) connect(epoch uint64, marks bool, held map[string]struct{}, to
 	case first:
 	case !same:
 		h.start = driver.Restarted
-	case h.start != driver.NoNotice: // it is due still
 	case inForce:
 		h.start = driver.Gap
-	}
+	} // or what was due before is due still
 	for t := range held {
 		if _, ok := h.wanted.topics[t]; !ok {
-			h.wanted.put(t, false)
+			h.wanted.put(t)
 		}
 	}
 	return false
@@ -76,7 +75,7 @@ func (h *history) add(topics []string) {
 		return
 	}
 	for _, t := range topics {
-		h.wanted.put(t, false)
+		h.wanted.put(t)
 	}
 }
 
