@@ -37,7 +37,8 @@ type history struct {
 	line     *line // by which it is connected; nil: by none
 	heard    int64 // the last sign of life before that, by the clock
 	watching bool  // somebody waits for LostAfter to pass
-	dormant  bool  // it has, and no line leads to it: only known to have been
+	gone     bool  // and it has
+	dormant  bool  // and no line leads to it: it is only known to have been
 }
 
 func newHistory(id string) *history { return &history{id: id} }
@@ -48,7 +49,7 @@ func newHistory(id string) *history { return &history{id: id} }
 func (h *history) connect(epoch uint64, marks bool, held map[string]struct{}, token uint64) (resume bool) {
 	first, same := !h.known, epoch == h.epoch
 	inForce := len(held) > len(h.wanted.topics)
-	h.known, h.epoch, h.marks, h.first = true, epoch, marks, token
+	h.known, h.epoch, h.marks, h.first, h.gone = true, epoch, marks, token, false
 	if !first && same && marks && h.marked && !h.suspect && inForce {
 		h.catching, h.target, h.probing = true, math.MaxUint64, true
 		return true
