@@ -42,6 +42,7 @@ func (l *line) run() {
 		twin := errors.Is(err, errTwin)
 		s.mu.Lock()
 		l.why, l.twin = err, twin
+		s.notifyLocked()
 		s.mu.Unlock()
 		switch {
 		case twin:
