@@ -236,6 +236,9 @@ func (c *continuity) notice(m *driver.Message) {
 	var t *tracker.Topic
 	if len(m.Topic) > 0 {
 		if t = c.sub.held.find(m.Topic); t == nil {
+			t = c.opened[string(m.Topic)]
+		}
+		if t == nil {
 			return // not held, or no longer
 		}
 	}

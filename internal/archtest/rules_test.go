@@ -24,7 +24,7 @@ var rules = []rule{
 	},
 	{
 		pkg:  ".",
-		ours: []string{"driver", "internal/envelope", "internal/tracker", "internal/backoff", "internal/lograte"},
+		ours: []string{"driver", "internal/envelope", "internal/tracker", "internal/numbering", "internal/plant", "internal/backoff", "internal/lograte"},
 		why:  "the core works with every driver because it knows none, and whoever imports it gets no dependency",
 	},
 	{
@@ -92,8 +92,23 @@ var rules = []rule{
 		why: "a leaf: a codec is pure code, without dependencies",
 	},
 	{
-		pkg: "internal/tracker",
-		why: "a leaf: a state machine that a simulation drives, without I/O, a clock or dependencies",
+		pkg:  "internal/tracker",
+		ours: []string{"internal/plant"},
+		why:  "a state machine that a simulation drives, without I/O, a clock or dependencies",
+	},
+	{
+		pkg:  "internal/numbering",
+		ours: []string{"internal/plant"},
+		why:  "a state machine that a simulation drives, without I/O, a clock or dependencies",
+	},
+	{
+		pkg:  "internal/sim",
+		ours: []string{"internal/tracker", "internal/numbering", "internal/plant"},
+		why:  "it simulates the pure state machines, and nothing that has a clock of its own",
+	},
+	{
+		pkg: "internal/plant",
+		why: "a leaf: a constant, unless bugs are planted",
 	},
 	{
 		pkg: "internal/backoff",

@@ -3,6 +3,8 @@ package tracker
 import (
 	"container/heap"
 	"time"
+
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
 // due is something that is to happen to a series.
@@ -39,19 +41,15 @@ func (d *due) counts() bool {
 	return !s.topic.Dropped() && (s.due == d || s.overdue == d)
 }
 
-// resync makes a resync due. What is due already stays, if it is not later and
-// covers as much.
+// resync makes a resync due. One that is due and covers as much stays when it
+// is: to take the earlier of two random moments, again and again, would be no
+// spread. One that doesn't may have to wait for a handler that failed.
 func (tr *Tracker) resync(s *series, why Reason, at time.Duration, covers bool) {
 	if covers {
-		s.held, s.overdue = nil, nil
+		s.swallow()
 	}
-	if d := s.due; d != nil {
-		if d.covers || !covers {
-			if d.at <= at {
-				return
-			}
-			why, covers = d.why, d.covers
-		}
+	if d := s.due; d != nil && (d.covers || !covers && d.at <= at) {
+		return
 	}
 	s.due = &due{series: s, at: at, why: why, covers: covers}
 	tr.agenda.add(s.due)
@@ -66,59 +64,57 @@ type Resync struct {
 
 // Next returns when Due has something; ok says whether that will be ever.
 func (tr *Tracker) Next() (at time.Duration, ok bool) {
+	at, ok = tr.nextSilence()
 	for len(tr.agenda) > 0 {
 		if d := tr.agenda[0]; d.counts() {
-			return d.at, true
+			if !ok || d.at < at {
+				at = d.at
+			}
+			return at, true
 		}
 		heap.Pop(&tr.agenda)
 	}
-	return 0, false
+	return at, ok
 }
 
 // Due returns the next resync whose time has come. It counts as told: if the
-// handler fails, call Again. After it, Ready may have events.
+// handler fails, call Again.
 func (tr *Tracker) Due(now time.Duration) (r Resync, ok bool) {
-	for {
-		at, some := tr.Next()
-		if !some || at > now {
-			return Resync{}, false
+	tr.silence(now)
+	for len(tr.agenda) > 0 {
+		if d := tr.agenda[0]; d.counts() && d.at > now {
+			break
 		}
 		d := heap.Pop(&tr.agenda).(*due)
+		if !d.counts() {
+			continue
+		}
 		s := d.series
 		if d.gap {
 			// What was overtaken has not come.
-			s.overdue = nil
-			if len(s.held) == 0 {
-				continue
-			}
 			d.why = Gap
-			first := s.held[0].seq
 			if s.last == 0 {
 				d.why = Subscribed
 			}
-			s.last = first - 1
-			if s.held[0].event == nil { // a beacon: itself among the missing
-				s.last = first
-			}
-			for i, it := range s.held { // a new wait for what is missing behind
-				if it.seq != first+uint64(i) {
-					tr.wait(now, s)
-					break
-				}
+			s.swallow()
+			if plant.On(plant.PatienceUntold) {
+				continue
 			}
 		}
-		if s.due != nil {
-			s.due = nil
+		s.due = nil
+		if plant.On(plant.CoveredForgotten) && d.covers && d.why == Incarnation {
+			continue
 		}
 		return Resync{s.topic, s.pub, d.why}, true
 	}
+	return Resync{}, false
 }
 
-// Told notes that the handler was told to resync, because of Missing, and did
-// not fail.
+// Told notes that the handler was told to resync and did not fail. Whatever was
+// due is told with it.
 func (tr *Tracker) Told(t *Topic, p *Publisher) {
 	s := t.of(p)
-	s.due, s.failed = nil, 0
+	s.due, s.failed, s.base = nil, 0, 0
 }
 
 // maxPause is the longest pause between attempts to tell a handler that fails.
@@ -128,7 +124,10 @@ const maxPause = 30 * time.Second
 // that grows. Events are delivered meanwhile: the handler was told before them.
 func (tr *Tracker) Again(now time.Duration, r Resync) {
 	s := r.Topic.of(r.Publisher)
+	if plant.On(plant.ToldOnce) || plant.On(plant.GiveUp) && s.failed >= 5 {
+		return
+	}
 	pause := min(time.Second<<min(s.failed, 8), maxPause)
-	s.failed++
+	s.failed = min(s.failed, 8) + 1
 	tr.resync(s, r.Why, now+pause, false)
 }

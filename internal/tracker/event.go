@@ -1,6 +1,10 @@
 package tracker
 
-import "time"
+import (
+	"time"
+
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
+)
 
 // Verdict is what to do with an event.
 type Verdict uint8
@@ -20,11 +24,15 @@ const (
 	Wait
 )
 
-// Event judges an event of a topic. After Deliver, Ready may have more. An
-// event without a number is always the next one.
+// disputed is after how long the holders of a topic are told to resync on which
+// an incarnation was heard that another one had replaced.
+const disputed = time.Second
+
+// Event judges an event of a topic. After Deliver and Missing, Ready may have
+// more. An event without a number is always the next one.
 func (tr *Tracker) Event(now time.Duration, t *Topic, p *Publisher, epoch, seq uint64) (Verdict, Reason) {
 	s := t.of(p)
-	if epoch == p.epoch && epoch == s.epoch && seq == s.last+1 && s.due == nil && s.held == nil && seq != 0 {
+	if seq == s.last+1 && epoch == s.epoch && epoch == p.epoch && s.due == nil && s.overdue == nil && !s.jump && seq != 0 && epoch != 0 {
 		s.last = seq // nearly always
 		return Deliver, NoReason
 	}
@@ -34,83 +42,82 @@ func (tr *Tracker) Event(now time.Duration, t *Topic, p *Publisher, epoch, seq u
 		}
 		return Deliver, NoReason
 	}
-	if !tr.incarnation(now, p, epoch) {
+	if p.forgotten || !tr.incarnation(now, p, epoch) {
 		// Two incarnations at a time: two services with one identity, or a
 		// very late event. Whose is the newer one can't be known.
-		tr.resync(s, Incarnation, now+time.Second, true)
+		tr.resync(s, Incarnation, now+disputed, true)
 		return Covered, NoReason
 	}
 	first := s.begin(epoch)
+	_, waits := s.find(seq)
 	switch {
-	case !first && seq <= s.last:
+	case seq < s.base && !s.covered():
+		// It was taken to be of before the subscription. But a driver that says
+		// it again, because it found something to be missing, knows better.
+		s.base = 0
+		tr.resync(s, Gap, now, true)
+		return Covered, NoReason
+	case seq <= s.last || waits:
+		if plant.On(plant.DuplicateDelivered) {
+			return Deliver, NoReason
+		}
 		return Duplicate, NoReason
 	case s.covered():
-		s.last = seq
-		s.held = nil // they are covered too
+		tr.reach(s, seq)
 		return Covered, NoReason
-	case first && tr.opts.Lossy && seq > 1:
-		s.last = seq
+	case first && seq > 1 && tr.unsure() && !plant.On(plant.FirstBelieved):
+		tr.reach(s, seq)
 		return Missing, Subscribed
-	case first || seq == s.last+1:
-		s.last = seq
+	case first || s.jump || seq == s.last+1 || seq == s.last+2 && plant.On(plant.GapsAboveTwo):
+		// What waits is looked at by Ready.
+		if first || s.jump {
+			s.base = seq
+		}
+		s.last, s.jump = seq, false
 		return Deliver, NoReason
 	case len(s.held) < tr.opts.Window:
 		return Wait, NoReason
 	}
-	if s.held != nil {
-		// The window is full: what is missing is given up, and what waited is
-		// not worth an order of its own.
-		s.skip(seq)
-	}
-	s.last = seq
+	tr.reach(s, seq)
 	return Missing, Gap
 }
 
-// begin makes the series one of an epoch, and says whether nothing was seen of
-// it so far.
-func (s *series) begin(epoch uint64) (first bool) {
-	if s.epoch != epoch {
-		s.epoch, s.last, s.held = epoch, 0, nil
-	}
-	return s.last == 0
-}
-
-// skip drops what waits up to a number.
-func (s *series) skip(seq uint64) {
-	i := 0
-	for i < len(s.held) && s.held[i].seq <= seq {
-		i++
-	}
-	if s.held = s.held[i:]; len(s.held) == 0 {
-		s.held, s.overdue = nil, nil
-	}
-}
+// unsure says that the first number seen of a topic proves nothing about those
+// before it: they were dropped, or overtaken.
+func (tr *Tracker) unsure() bool { return tr.opts.Lossy || tr.opts.Window > 0 }
 
 // Beacon notes that a publisher's last number on a topic is tail. It says
 // whether the handler is to be told to resync first, as Event does.
 func (tr *Tracker) Beacon(now time.Duration, t *Topic, p *Publisher, epoch, tail uint64) (Verdict, Reason) {
-	if epoch == 0 {
+	if epoch == 0 || p.forgotten || !tr.incarnation(now, p, epoch) {
 		return Duplicate, NoReason
 	}
 	s := t.of(p)
-	if !tr.incarnation(now, p, epoch) {
-		return Duplicate, NoReason
-	}
 	first := s.begin(epoch)
 	switch {
 	case tail <= s.last:
 		return Duplicate, NoReason
 	case s.covered():
-		s.last = tail
+		tr.reach(s, tail)
 		return Covered, NoReason
+	case plant.On(plant.BeaconOvertakes):
+		tr.reach(s, tail)
+		return Duplicate, NoReason
+	case s.jump || first && !tr.unsure():
+		// It speaks of what was before the subscription, or was told.
+		s.base = tail
+		tr.reach(s, tail)
+		return Duplicate, NoReason
 	case tr.opts.Window > 0:
 		// What it speaks of may still be on its way.
-		tr.wait(now, s)
-		s.held = insert(s.held, item{seq: tail})
+		if s.tail == 0 {
+			s.tailAt = now
+		}
+		s.tail = max(s.tail, tail)
+		tr.wait(s)
 		return Wait, NoReason
 	}
-	s.last = tail
-	s.skip(tail)
+	tr.reach(s, tail)
 	if first {
 		return Missing, Subscribed
 	}

@@ -16,23 +16,23 @@ func (tr *Tracker) Notice(now time.Duration, t *Topic, p *Publisher, epoch uint6
 			return // all topics are due already
 		}
 		if p.epoch == 0 {
-			p.epoch = epoch
+			tr.incarnation(now, p, epoch)
 		}
 	}
-	switch {
-	case t != nil:
-		tr.resync(t.of(p), why, tr.soon(now), why != Subscribed)
-	case why == Subscribed:
-		for t := range tr.opts.Held {
-			tr.resync(t.of(p), why, tr.soon(now), false)
-		}
-	default:
-		tr.resyncAll(now, p, why)
+	if t != nil {
+		tr.notice(now, t.of(p), why)
+		return
+	}
+	for t := range tr.opts.Held {
+		tr.notice(now, t.of(p), why)
 	}
 }
 
-// Fault makes a resync of one topic due at once, because an event of it was
-// lost on this side.
-func (tr *Tracker) Fault(now time.Duration, t *Topic, p *Publisher, why Reason) {
-	tr.resync(t.of(p), why, now, true)
+func (tr *Tracker) notice(now time.Duration, s *series, why Reason) {
+	tr.resync(s, why, tr.soon(now), why != Subscribed)
+	// Where nothing is lost without a notice, this one is about whatever is
+	// missing between the last number and the next: once is enough.
+	if (why == Behind || why == Gap) && !tr.unsure() {
+		s.jump = s.last != 0
+	}
 }

@@ -37,12 +37,12 @@ type Options struct {
 	// overtaken, and Patience for how long. 0: the driver keeps the order.
 	Window   int
 	Patience time.Duration
+	// LostAfter is after how much silence a publisher counts as lost, by its
+	// beats. 0: the driver notices that itself.
+	LostAfter time.Duration
 	// Seed is of the random moments.
 	Seed uint64
 }
-
-// maxPublishers bounds the publishers that are known by incarnation only.
-const maxPublishers = 1024
 
 // Tracker is the state of one subscriber session.
 type Tracker struct {
@@ -50,6 +50,8 @@ type Tracker struct {
 	rand       *rand.Rand
 	publishers map[string]*Publisher
 	nameless   map[uint64]*Publisher // by epoch
+	named      map[string]named      // of the nameless, by what their beats say
+	hearts     []*Publisher          // that are listened for
 	agenda     agenda
 }
 
@@ -63,29 +65,8 @@ func New(o Options) *Tracker {
 		rand:       rand.New(rand.NewPCG(o.Seed, 0)),
 		publishers: make(map[string]*Publisher),
 		nameless:   make(map[uint64]*Publisher),
+		named:      make(map[string]named),
 	}
-}
-
-// Publisher returns the publisher of an identity, or, where the driver doesn't
-// know that, of an epoch.
-func (tr *Tracker) Publisher(id string, epoch uint64) *Publisher {
-	if id == "" && epoch != 0 {
-		p := tr.nameless[epoch]
-		if p == nil {
-			if len(tr.nameless) >= maxPublishers {
-				clear(tr.nameless) // they are told as unknown ones again
-			}
-			p = &Publisher{}
-			tr.nameless[epoch] = p
-		}
-		return p
-	}
-	p := tr.publishers[id]
-	if p == nil {
-		p = &Publisher{ID: id}
-		tr.publishers[id] = p
-	}
-	return p
 }
 
 // soon is a random moment within the spread window.

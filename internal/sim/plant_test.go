@@ -1,0 +1,73 @@
+//go:build plant
+
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
+)
+
+// planted are the bugs, each with the properties of which one must be found to
+// be violated.
+var planted = []struct {
+	bug  plant.Bug
+	want []string
+}{
+	{plant.PerPublisherNumbers, []string{"needless"}},
+	{plant.BeaconWhenAllIdle, []string{"I5"}},
+	{plant.QuotaWithoutFloor, []string{"I5"}},
+	{plant.GapsAboveTwo, []string{"I4"}},
+	{plant.EpochIsIdentity, []string{"I5"}},
+	{plant.GiveUp, []string{"I5", "I7"}},
+	{plant.ToldOnce, []string{"I5", "I7"}},
+	{plant.BeaconOvertakes, []string{"I5"}},
+	{plant.FirstBelieved, []string{"I5", "I4"}},
+	{plant.PatienceUntold, []string{"I4", "I5"}},
+	{plant.CallAfterDrop, []string{"I1"}},
+	{plant.SyncSkipped, []string{"I5", "I7", "I4"}},
+	{plant.LostOnce, []string{"I5"}},
+	{plant.CoveredForgotten, []string{"I7", "I5", "I4"}},
+	{plant.DuplicateDelivered, []string{"I2", "I3"}},
+	{plant.WallClock, []string{"I5", "I7"}},
+	{plant.ResumeInFlight, []string{"I5", "I4"}},
+	{plant.ResumeOtherServer, []string{"I5", "I4"}},
+	{plant.EmptyEpoch, []string{"I5"}},
+	{plant.MarkOvertakes, []string{"I5", "I6", "I4"}},
+	{plant.SkipUntold, []string{"I5", "I4"}},
+	{plant.HeartbeatNoData, []string{"I5"}},
+	{plant.ResubscribeDrops, []string{"I5"}},
+	{plant.CountIgnored, []string{"I5"}},
+	{plant.GoneUntold, []string{"I5"}},
+}
+
+// TestPlanted puts one known bug after the other into the code. Each must be
+// found.
+func TestPlanted(t *testing.T) {
+	defer plant.Set(plant.None)
+	var table strings.Builder
+	fmt.Fprintf(&table, "%-22s %-9s %s\n", "bug", "property", "seed")
+	w := newWorld(NewStats())
+	for _, c := range planted {
+		plant.Set(c.bug)
+		var v *Violation
+		at := *seed
+		for ; v == nil && at < *seed+3000; at++ {
+			w.run(at)
+			v = w.violation
+		}
+		if v == nil {
+			t.Errorf("%s was not found", c.bug)
+			fmt.Fprintf(&table, "%-22s %-9s -\n", c.bug, "NOT FOUND")
+			continue
+		}
+		fmt.Fprintf(&table, "%-22s %-9s %d\n", c.bug, v.Property, at-1)
+		if !slices.Contains(c.want, v.Property) {
+			t.Errorf("%s violates %s, and not one of %v: %s", c.bug, v.Property, c.want, v.What)
+		}
+	}
+	t.Log(table.String())
+}
