@@ -141,7 +141,7 @@ func TestRemade(t *testing.T) {
 				publish(t, ctx, pub, "a", "end")
 				wantSyncs(t, fmt.Sprint("connection ", i), r.syncs(), want...)
 				r.conn.Close()
-				eventually(t, "the end of the connection", func() bool { return pub.connected.Load() == 0 })
+				eventually(t, "the end of the connection", func() bool { return pub.Status().Peers == 0 })
 			}
 		})
 	}

@@ -30,6 +30,10 @@
 // costs no queue entry, header or copy per session; under load batches grow by
 // themselves.
 //
+// What peers send is read in turns as well (pause.go): a few milliseconds of a
+// round, whatever they ask for, and a Handler may pause a session that asks for
+// too much. A session that goes leaves the index bit by bit (leave.go).
+//
 // # Delivery
 //
 // A session receives, from its Activate on, the events that match its
