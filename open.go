@@ -45,7 +45,7 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	if own := drv.Capabilities().MaxPayload; own > 0 {
 		limit = min(limit, own)
 	}
-	return newPublisher(half, name, cfg, limit), nil
+	return newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics)), nil
 }
 
 // OpenSubscriber opens the receiving half of a driver, subscribes to
@@ -72,6 +72,12 @@ func OpenSubscriber(ctx context.Context, o SubscriberOptions) (*Subscriber, erro
 		s.held.add(topic)
 	}
 	s.start()
+	if s.beats {
+		if err := half.Subscribe(ctx, topicBeats); err != nil {
+			s.Close()
+			return nil, wrap(opOpenSubscriber, name, topicBeats, err)
+		}
+	}
 	// Topics first: a publisher is told them as part of connecting.
 	if len(o.Topics) > 0 {
 		err = s.Subscribe(ctx, o.Topics...)

@@ -7,6 +7,9 @@ import (
 	"github.com/wyvern-pubsub/wyvern/driver"
 )
 
+// defaultTopics is PublisherOptions.MaxTopics.
+const defaultTopics = 1 << 18
+
 // PublisherOptions says how to open a [Publisher].
 type PublisherOptions struct {
 	// Driver sends the events. Default: what Alias means on the Hop.
@@ -22,6 +25,10 @@ type PublisherOptions struct {
 	// Epoch tells this incarnation of the publisher from others of the same
 	// ID; default: random.
 	Epoch uint64
+
+	// MaxTopics is how many topics the publisher remembers, see [Publisher];
+	// default 262144, and at least 2048.
+	MaxTopics int
 
 	// Config is handed to the driver: where to bind or connect, and limits.
 	// Its ID, Epoch and Log are replaced.

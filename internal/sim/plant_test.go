@@ -19,7 +19,7 @@ var planted = []struct {
 	want []string
 }{
 	{plant.PerPublisherNumbers, []string{"needless"}},
-	{plant.BeaconWhenAllIdle, []string{"I5"}},
+	{plant.BeaconWhenAllIdle, []string{"I5", "needless"}},
 	{plant.QuotaWithoutFloor, []string{"I5", "I4"}},
 	{plant.GapsAboveTwo, []string{"I4"}},
 	{plant.EpochIsIdentity, []string{"I5"}},
