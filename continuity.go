@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/envelope"
 	"github.com/wyvern-pubsub/wyvern/internal/tracker"
 )
 
@@ -67,6 +68,9 @@ func (c *continuity) init(s *Subscriber, caps driver.Capabilities, cfg driver.Co
 	if !caps.Ordered {
 		c.reorders = true
 		o.Window, o.Patience = reorderWindow, reorderPatience
+	}
+	if s.beats {
+		o.LostAfter = cfg.LostAfter
 	}
 	c.tracker = tracker.New(o)
 }
@@ -209,6 +213,16 @@ func (c *continuity) event(ctx context.Context, t *tracker.Topic, p *tracker.Pub
 		c.sub.deliver(ctx, t, p, e)
 	}
 	c.ready(ctx, t, p)
+}
+
+// beat notes a publisher's sign of life.
+func (c *continuity) beat(m *driver.Message) {
+	var f envelope.Fields
+	if !c.sub.beats || envelope.Decode(m.Payload, &f) != nil || f.Action != actionBeacon || f.Key == "" {
+		c.sub.counters.filtered.Add(1)
+		return
+	}
+	c.tracker.Beat(c.now, f.Key, c.publisher(m.Source, f.Epoch), f.Epoch, f.Seq)
 }
 
 // ready brings the events to the handler that waited for those before them.

@@ -16,7 +16,7 @@ import (
 // identity, its epoch and the last number of each topic, and then what its
 // driver retains.
 //
-//	magic  id  epoch:8  topics { topic  last }  checksum:4  retained:1  ...
+//	magic  id  epoch:8  floor:8  topics { topic  last }  checksum:4  retained:1  ...
 //
 // Texts have their length in front. Lengths, counts and last are uvarints, the
 // other integers big-endian.
@@ -64,10 +64,15 @@ func (p *Publisher) saveHeader(w io.Writer) error {
 	buf = append(buf, handoverMagic...)
 	text(p.id)
 	buf = binary.BigEndian.AppendUint64(buf, p.epoch)
-	buf = binary.AppendUvarint(buf, uint64(len(p.topics)))
-	for topic, s := range p.topics {
+	buf = binary.BigEndian.AppendUint64(buf, p.book.Floor())
+	count := 0
+	for range p.book.All() {
+		count++
+	}
+	buf = binary.AppendUvarint(buf, uint64(count))
+	for topic, last := range p.book.All() {
 		text(topic)
-		buf = binary.AppendUvarint(buf, s.last)
+		buf = binary.AppendUvarint(buf, last)
 		if len(buf) > 32<<10 {
 			if _, err := out.Write(buf); err != nil {
 				return err
@@ -86,6 +91,7 @@ func (p *Publisher) saveHeader(w io.Writer) error {
 type handover struct {
 	id       string
 	epoch    uint64
+	floor    uint64
 	last     map[string]uint64
 	retained bool
 }
@@ -100,6 +106,7 @@ func readHandover(r *bufio.Reader) (*handover, error) {
 	h := &handover{last: make(map[string]uint64)}
 	h.id = in.text()
 	h.epoch = in.uint64()
+	h.floor = in.uint64()
 	for n := in.uvarint(); n > 0 && in.err == nil; n-- {
 		topic := in.text()
 		last := in.uvarint()

@@ -60,13 +60,7 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	if own := drv.Capabilities().MaxPayload; own > 0 {
 		limit = min(limit, own)
 	}
-	p := newPublisher(half, name, cfg, limit)
-	if left != nil {
-		for topic, last := range left.last {
-			p.topics[topic] = &series{last: last}
-		}
-	}
-	return p, nil
+	return newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics), left), nil
 }
 
 // OpenSubscriber opens the receiving half of a driver, subscribes to
@@ -93,6 +87,12 @@ func OpenSubscriber(ctx context.Context, o SubscriberOptions) (*Subscriber, erro
 		s.held.add(topic)
 	}
 	s.start()
+	if s.beats {
+		if err := half.Subscribe(ctx, topicBeats); err != nil {
+			s.Close()
+			return nil, wrap(opOpenSubscriber, name, topicBeats, err)
+		}
+	}
 	// Topics first: a publisher is told them as part of connecting.
 	if len(o.Topics) > 0 {
 		err = s.Subscribe(ctx, o.Topics...)

@@ -8,6 +8,9 @@ import (
 	"github.com/wyvern-pubsub/wyvern/driver"
 )
 
+// defaultTopics is PublisherOptions.MaxTopics.
+const defaultTopics = 1 << 18
+
 // PublisherOptions says how to open a [Publisher].
 type PublisherOptions struct {
 	// Driver sends the events. Default: what Alias means on the Hop.
@@ -28,6 +31,10 @@ type PublisherOptions struct {
 	// the publisher goes on under its epoch, which must have been of the same
 	// ID. Read while opening only.
 	Restore io.Reader
+
+	// MaxTopics is how many topics the publisher remembers, see [Publisher];
+	// default 262144, and at least 2048.
+	MaxTopics int
 
 	// Config is handed to the driver: where to bind or connect, and limits.
 	// Its ID, Epoch, Restore and Log are replaced.

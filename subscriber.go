@@ -31,6 +31,7 @@ type Subscriber struct {
 	name    string // of the driver
 	handler func(context.Context, Event) error
 	all     bool // every topic
+	beats   bool // publishers say that they live; the driver doesn't
 	log     *slog.Logger
 
 	held topics // find needs no lock
@@ -82,6 +83,7 @@ func newSubscriber(half driver.Subscriber, name string, caps driver.Capabilities
 		done:     make(chan struct{}),
 		resynced: make(map[string]struct{}),
 	}
+	s.beats = !caps.Liveness && !cfg.AllTopics
 	s.held.init()
 	s.continuity.init(s, caps, cfg)
 	return s
@@ -186,6 +188,9 @@ func (s *Subscriber) checkTopics(topics []string) error {
 	for _, name := range topics {
 		if err := checkTopic(name); err != nil {
 			return err
+		}
+		if name == topicBeats {
+			return fmt.Errorf("%w: the topic %q is reserved", ErrInvalidEvent, name)
 		}
 	}
 	return nil
@@ -355,6 +360,10 @@ func (s *Subscriber) take(ctx context.Context, m *driver.Message) {
 	}
 	t := s.held.find(m.Topic)
 	if t == nil {
+		if string(m.Topic) == topicBeats {
+			s.continuity.beat(m)
+			return
+		}
 		if !validTopic(m.Topic) {
 			s.counters.badTopics.Add(1)
 			s.topicLog.Warn(s.log, "event with a bad topic", "driver", s.name, "source", address(m.Source),

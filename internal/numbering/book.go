@@ -114,6 +114,18 @@ func (b *Book) Give(s *Series) (uint64, error) {
 	return s.last, nil
 }
 
+// Peek returns what Give would: for a series, or for one that is yet to begin.
+func (b *Book) Peek(s *Series) (uint64, error) {
+	last := b.floor
+	if s != nil {
+		last = s.last
+	}
+	if last == math.MaxUint64 {
+		return 0, ErrExhausted
+	}
+	return last + 1, nil
+}
+
 // TakeBack makes the last number of a series free again.
 func (b *Book) TakeBack(s *Series) { s.last-- }
 

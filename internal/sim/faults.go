@@ -42,7 +42,7 @@ func (w *world) faults(it *item) {
 		kind = faultClock
 		sub.wall += w.rand.Int64N(7_200_000) - 3_600_000
 	case 5:
-		sub.sick = w.cal.now + long
+		sub.sick = w.cal.now + 5*long // may outlast the storm
 	case 6, 7:
 		if w.plan.lossy {
 			w.apart[p][s] = w.cal.now + long // counts when it swallows something
@@ -75,7 +75,6 @@ func (w *world) heal() {
 		if w.subs[s].doze {
 			w.subs[s].wake(&item{conn: w.subs[s].naps})
 		}
-		w.subs[s].sick = 0
 	}
 	w.log(-1, -1, -1, "all is well")
 }

@@ -88,6 +88,11 @@ func (l *link) send(direction int, it item) {
 		w.log(l.sub.i, int(it.topic), int(it.pub), "event %d is lost on a live connection", it.idx)
 		return
 	}
+	if it.kind == kindEvent && w.lonely(l.sub.i) {
+		w.stats.strike(faultSnipe)
+		w.log(l.sub.i, int(it.topic), int(it.pub), "event %d is lost on a live connection", it.idx)
+		return
+	}
 	delay := w.upTo(5)
 	if w.roll(w.weather.delay >> 3) {
 		delay += w.upTo(300)
@@ -421,10 +426,13 @@ func (l *link) fault(long int64) fault {
 			return faultSlow
 		}
 	case 5:
-		if w.plan.pubs > 1 {
-			w.route[l.addr] = w.rand.IntN(w.plan.pubs)
+		if other := w.rand.IntN(w.plan.pubs); other != l.addr {
+			// Two publishers change places.
+			w.route[l.addr], w.route[other] = w.route[other], w.route[l.addr]
 			w.cal.at(long, item{kind: kindHeal, pub: uint8(l.addr)})
+			w.cal.at(long, item{kind: kindHeal, pub: uint8(other)})
 			l.broken(false)
+			w.links[other][l.sub.i].broken(false)
 			return faultRoute
 		}
 	}

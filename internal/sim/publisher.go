@@ -181,6 +181,16 @@ func (p *publisher) cast(it item) {
 	}
 }
 
+// lonely says, now and then while all is well, that one message to a
+// subscriber is lost, and no other for a while.
+func (w *world) lonely(s int) bool {
+	if w.storm || w.cal.now < w.check.fresh || w.cal.now > w.check.settled-20_000 || w.snipe[s] > w.cal.now || !w.roll(1<<11) {
+		return false
+	}
+	w.snipe[s] = w.cal.now + 4000
+	return true
+}
+
 // send sends to one subscriber, through the weather.
 func (p *publisher) send(s int, it item) {
 	w := p.w
@@ -193,8 +203,7 @@ func (p *publisher) send(s int, it item) {
 		lost = faultPartition
 	case w.roll(w.weather.loss):
 		lost = faultLoss
-	case it.kind == kindEvent && !w.storm && w.cal.now < w.check.settled-8000 && w.snipe[s] < w.cal.now && w.roll(1<<11):
-		w.snipe[s] = w.cal.now + 4000
+	case it.kind == kindEvent && w.lonely(s):
 		lost = faultSnipe
 	}
 	if lost != faults {

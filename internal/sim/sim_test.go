@@ -8,13 +8,14 @@ import (
 )
 
 var (
+	steps  = flag.Int("steps", 60, "how many steps of the run to print")
 	seed   = flag.Uint64("seed", 1, "the run to play again, or the first of a campaign")
 	faultN = flag.Uint64("faults", 0, "how many faults a campaign has to strike; 0: what fits into a quarter of a minute")
 )
 
 // TestReplay plays one run and prints its last steps.
 func TestReplay(t *testing.T) {
-	if f := Replay(*seed, 60); f != nil {
+	if f := Replay(*seed, *steps); f != nil {
 		t.Error(f)
 	}
 }

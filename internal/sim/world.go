@@ -104,10 +104,7 @@ func (w *world) run(seed uint64) {
 // a lossy driver the next beacon may be a minute away; and a handler that
 // fails may be left alone for half of one.
 func (w *world) settle() int64 {
-	if w.plan.lossy {
-		return w.cal.now + 66_000
-	}
-	return w.cal.now + 45_000
+	return w.cal.now + 66_000
 }
 
 // right makes an address lead to where it should, and ends connections to
@@ -143,21 +140,27 @@ func (w *world) calm() {
 	for s := range w.plan.subs {
 		w.subs[s].restless(w.weather.churn)
 	}
-	w.check.fresh = w.cal.now + 12_000
+	w.check.fresh = w.cal.now + 25_000
 	w.check.settled = w.settle()
 	if w.plan.quota == 0 { // otherwise topics are forgotten, and gaps made, all the time
 		w.check.quiet = w.check.settled
 	}
 	w.check.bound = 3_000
-	if !w.plan.lossy {
-		w.check.bound = 1_500
-	}
-	// The last one of several publishers may go for good.
 	w.play(12_000)
-	if w.plan.pubs > 1 && w.roll(1<<14) {
-		w.pubs[w.plan.pubs-1].die()
-		w.stats.strike(faultKill)
-		w.check.bound = 8_000
+	switch s, p := w.rand.IntN(w.plan.subs), w.plan.pubs-1; w.rand.IntN(4) {
+	case 0:
+		if w.plan.pubs > 1 { // one of several goes for good
+			w.pubs[p].die()
+			w.stats.strike(faultKill)
+			w.check.bound = 8_000
+		}
+	case 1:
+		if w.plan.lossy { // one is not heard for longer than its frequent beacons
+			w.play(14_000)
+			w.apart[p][s] = w.cal.now + 10_000
+			w.check.bound = 13_500
+			w.log(s, -1, p, "publisher %d is not heard by subscriber %d for 10 s", p, s)
+		}
 	}
 	w.play(w.check.settled - w.cal.now)
 	w.check.overdue()

@@ -89,7 +89,9 @@ func (tr *Tracker) name(now time.Duration, id string, p *Publisher) (current boo
 	tr.named[id] = named{p, now}
 	if n.pub != nil && !plant.On(plant.EpochIsIdentity) {
 		tr.forget(n.pub)
-		tr.resyncAll(now, n.pub, Incarnation)
+		if !tr.opts.Lossy { // otherwise all were due when the new one was first heard of
+			tr.resyncAll(now, n.pub, Incarnation)
+		}
 	}
 	return true
 }

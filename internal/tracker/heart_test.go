@@ -11,6 +11,7 @@ func TestSilence(t *testing.T) {
 	p := o.pub("p", 0)
 	o.event("T", p, 1, 1)
 	o.event("U", p, 1, 1)
+	o.pass(time.Second) // it was heard of for the first time
 	o.log = nil
 	for count := range uint64(10) {
 		o.tr.Beat(o.now, "p", p, 1, count+1)
@@ -40,7 +41,7 @@ func TestSilenceWithoutBeat(t *testing.T) {
 	o := newOwner(t, datagrams, "T")
 	o.event("T", o.pub("p", 0), 1, 1)
 	o.pass(5 * time.Second)
-	o.want("1 !lost")
+	o.want("1 !subscribed !lost")
 }
 
 func TestBeats(t *testing.T) {
@@ -49,12 +50,12 @@ func TestBeats(t *testing.T) {
 		counts []uint64 // one every second
 		want   string
 	}{
-		{"each", []uint64{1, 2, 3, 4}, "1"},
-		{"some lost", []uint64{1, 4, 7}, "1"},
-		{"twice, late", []uint64{1, 2, 2, 1, 3}, "1"},
-		{"joined late", []uint64{1000, 1001}, "1"},
+		{"each", []uint64{1, 2, 3, 4}, "1 !subscribed"},
+		{"some lost", []uint64{1, 4, 7}, "1 !subscribed"},
+		{"twice, late", []uint64{1, 2, 2, 1, 3}, "1 !subscribed"},
+		{"joined late", []uint64{1000, 1001}, "1 !subscribed"},
 		// The clock stood still, and the publisher didn't.
-		{"asleep", []uint64{1, 2, 60, 61}, "1 !gap"},
+		{"asleep", []uint64{1, 2, 60, 61}, "1 !subscribed !gap"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := newOwner(t, datagrams, "T")
@@ -78,7 +79,7 @@ func TestOldBeats(t *testing.T) {
 		o.tr.Beat(o.now, "p", p, 1, 1)
 		o.pass(time.Second)
 	}
-	o.want("1 !lost")
+	o.want("1 !subscribed !lost")
 }
 
 func TestBeatOfNewIncarnation(t *testing.T) {
@@ -90,7 +91,7 @@ func TestBeatOfNewIncarnation(t *testing.T) {
 	o.tr.Beat(o.now, "p", p, 2, 1)
 	o.tr.Beat(o.now, "p", p, 1, 51) // late
 	o.pass(time.Second)
-	o.want("1 !incarnation")
+	o.want("1 !subscribed !incarnation")
 }
 
 // Where the driver doesn't say who sends, the beats do.
@@ -104,7 +105,7 @@ func TestNamelessBeats(t *testing.T) {
 	beat(2, 1)
 	beat(1, 8) // late
 	o.pass(time.Second)
-	o.want("!incarnation")
+	o.want("!subscribed") // the second one may have lived before, too
 	o.event("T", o.pub("", 2), 2, 2)
 	o.want("2")
 	for count := range uint64(8) {

@@ -85,6 +85,17 @@ func (tr *Tracker) incarnation(now time.Duration, p *Publisher, epoch uint64) (c
 	if p.epoch == 0 {
 		p.epoch = epoch
 		tr.listen(now, p)
+		if tr.opts.Lossy && !plant.On(plant.FirstBelieved) {
+			// It may have lived before, and a whole incarnation been missed.
+			// However many are made up, each topic is told once at a time.
+			who := p
+			if p.ID == "" {
+				who = tr.Publisher("", 0)
+			}
+			for t := range tr.opts.Held {
+				tr.resync(t.of(who), Subscribed, tr.soon(now), false)
+			}
+		}
 		return true
 	}
 	if i := slices.IndexFunc(p.past, func(o past) bool { return o.epoch == epoch }); i >= 0 {

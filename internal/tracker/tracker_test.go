@@ -24,7 +24,7 @@ func TestNumbers(t *testing.T) {
 		{"in order", ordered, []uint64{1, 2, 3}, "1 2 3"},
 		{"first of many", ordered, []uint64{7, 8}, "7 8"},
 		{"first of many, lossy", lossy, []uint64{7, 8}, "!subscribed 7 8"},
-		{"first of all, lossy", lossy, []uint64{1, 2}, "1 2"},
+		{"first of all, lossy", lossy, []uint64{1, 2}, "1 2 !subscribed"},
 		{"first of many, unordered", reorders, []uint64{7, 6, 8}, "!subscribed 7 8"},
 		{"gap of one", ordered, []uint64{1, 3}, "1 !gap 3"},
 		{"gap of many", ordered, []uint64{1, 1000}, "1 !gap 1000"},
@@ -181,9 +181,9 @@ func TestBeacon(t *testing.T) {
 		after  []uint64
 		want   string
 	}{
-		{"nothing missing", lossy, []uint64{1, 2}, 2, []uint64{3}, "1 2 3"},
-		{"old", lossy, []uint64{1, 2, 3}, 2, []uint64{4}, "1 2 3 4"},
-		{"none", lossy, nil, 0, []uint64{1}, "1"},
+		{"nothing missing", lossy, []uint64{1, 2}, 2, []uint64{3}, "1 2 3 !subscribed"},
+		{"old", lossy, []uint64{1, 2, 3}, 2, []uint64{4}, "1 2 3 4 !subscribed"},
+		{"none", lossy, nil, 0, []uint64{1}, "1 !subscribed"},
 		{"last missing", lossy, []uint64{1, 2}, 3, nil, "1 2 !gap"},
 		{"last missing, then more", lossy, []uint64{1, 2}, 3, []uint64{4}, "1 2 !gap 4"},
 		{"missing, then late", lossy, []uint64{1}, 3, []uint64{2, 3, 4}, "1 !gap 4"},
@@ -194,8 +194,8 @@ func TestBeacon(t *testing.T) {
 		{"partly on its way", reorders, []uint64{1}, 3, []uint64{2}, "1 2 !gap"},
 		{"on its way, overtaken", reorders, []uint64{1}, 3, []uint64{3, 2, 4}, "1 2 3 4"},
 		{"held up to it", reorders, []uint64{1, 3}, 4, []uint64{2}, "1 2 3 !gap"},
-		{"first on its way", datagrams, nil, 2, []uint64{1, 2}, "1 2"},
-		{"first lost", datagrams, nil, 2, nil, "!subscribed"},
+		{"first on its way", datagrams, nil, 2, []uint64{1, 2}, "1 2 !subscribed"},
+		{"first lost", datagrams, nil, 2, nil, "!subscribed !subscribed"},
 		{"first lost in part", datagrams, nil, 2, []uint64{2}, "!subscribed 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -335,6 +335,23 @@ func TestRestarted(t *testing.T) {
 	o.tr.Notice(0, nil, o.pub("p", 0), 2, Incarnation) // of one that was never heard
 	o.pass(time.Second)
 	o.want("!incarnation")
+}
+
+// Of a publisher that is heard of for the first time, on a driver that loses, a
+// whole incarnation may have been missed: that is told, also of quiet topics.
+func TestFirstHeard(t *testing.T) {
+	o := newOwner(t, lossy, "T", "U")
+	p := o.pub("p", 0)
+	o.event("T", p, 1, 1, 2)
+	o.want("1 2")
+	o.pass(time.Second)
+	if len(o.log) != 2 {
+		t.Errorf("told %q, want both topics", o.log)
+	}
+	o.log = nil
+	o.event("U", p, 1, 1)
+	o.pass(time.Minute)
+	o.want("U:1")
 }
 
 // Resyncs of many topics are spread, and those of one told at once.
