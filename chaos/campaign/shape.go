@@ -64,9 +64,10 @@ func DefaultShape(python bool) Shape {
 		Churn:     400 * time.Millisecond,
 		Rate:      80,
 		Size:      800,
-		Retention: 1 << 20,
-		// Nodes that are in a black hole can't be waited for.
-		Config: []string{"drain_timeout = 3s", "handshake_timeout = 2s"},
+		Retention: 2 << 20,
+		// Nodes that are in a black hole can't be waited for; and a service
+		// retains eight events of the largest size, whatever else it is told.
+		Config: []string{"drain_timeout = 3s", "handshake_timeout = 2s", "max_event_size = 64KiB"},
 	}
 }
 

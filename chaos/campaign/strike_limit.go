@@ -40,9 +40,9 @@ func (s *system) starve(ctx context.Context, p *process, links []*proxy.Proxy, d
 const (
 	// burstSize is the size of each event of a burst.
 	burstSize = 8 << 10
-	// buffers is what the kernel and the driver may hold of one connection
-	// through a proxy, generously.
-	buffers = 6 << 20
+	// buffers is what the kernel and the driver may hold of one connection that
+	// is held by a proxy, generously.
+	buffers = 3 << 20
 	// catchUp is how long a node may take until it notices.
 	catchUp = 3 * time.Second
 	// reasonBehind is what it is told.
@@ -52,7 +52,8 @@ const (
 )
 
 // overflow lets a node's handler stand still, and has a worker publish more than
-// is retained for it.
+// is retained for it. The kernel would hold megabytes for the node, more than is
+// sensible to publish: the proxy lets it have none.
 func (s *system) overflow(ctx context.Context, f Fault) (proof, error) {
 	svc := s.services[f.Param%len(s.services)]
 	victim := s.nodes[f.Target].present()
@@ -70,9 +71,12 @@ func (s *system) overflow(ctx context.Context, f Fault) (proof, error) {
 	if err := victim.order(orders, actor.Order{Do: actor.DoSlow, Millis: int(standstill.Milliseconds())}); err != nil {
 		return proven(false, "%v", err), nil
 	}
+	link := s.nodes[f.Target].groups[0][f.Param%len(s.services)]
+	link.Apply(proxy.Down, proxy.Rule{Hold: true})
 	n := (s.shape.Retention + buffers) / burstSize
 	err := source.order(orders, actor.Order{Do: actor.DoBurst, Topic: s.shape.Fixed[0], N: n, Size: burstSize})
 	sleep(ctx, f.For)
+	link.Heal()
 	// The one call that stands still now is not interrupted by an order.
 	if serr := victim.order(orders, actor.Order{Do: actor.DoSlow}); serr != nil {
 		return proven(false, "%v", serr), nil

@@ -138,7 +138,7 @@ func TestFaultsExtendTheDeadline(t *testing.T) {
 
 func TestNeedless(t *testing.T) {
 	p := params()
-	p.Explain = &Explain{Window: time.Second, Harmless: []string{"short cut"}, Subscribed: "subscribed", Retaken: 100 * time.Millisecond}
+	p.Explain = &Explain{Window: time.Second, Harmless: []string{"short cut"}, Subscribed: "subscribed", Flight: 100 * time.Millisecond}
 	again := log(begin(), drop(200, "a"), rec(KindSubscribe, 250, "a"))
 	subscribing := log(open(), rec(KindSubscribe, 100, "a"))
 	run(t, p, []logCase{
@@ -148,7 +148,7 @@ func TestNeedless(t *testing.T) {
 		{"long after a fault", log(begin(), broke(50, 60, "kill", "p"), resync(1061, "a", "gap")), []string{Needless}},
 		{"before a fault", log(begin(), broke(50, 60, "kill", "p"), resync(49, "a", "gap")), []string{Needless}},
 		{"another publisher's fault", log(begin(), broke(50, 60, "kill", "q"), resync(100, "a", "gap")), []string{Needless}},
-		{"sent because of a worker", log(begin(), broke(50, 60, "kill", "w1.1"), resync(100, "a", "")), nil},
+		{"sent because of a worker", log(begin(), broke(50, 60, "short cut", "w1.1"), resync(100, "a", "")), nil},
 		{"sent because of another publisher's worker", log(begin(), acc(30, "b", 1, worker("w2.1"), by("q")), broke(50, 60, "kill", "w2.1"), resync(100, "a", "")), []string{Needless}},
 		{"told because of a worker", log(begin(), broke(50, 60, "kill", "w1.1"), resync(100, "a", "gap")), []string{Needless}},
 		{"of nobody in particular", log(begin(), broke(50, 60, "kill", "q"), resync(100, "a", "gap", by(""))), nil},
@@ -161,7 +161,10 @@ func TestNeedless(t *testing.T) {
 		{"dropped and taken again, shortly after", log(again, rec(KindSubscribed, 300, "a"), resync(350, "a", "gap")), nil},
 		{"dropped and taken again, long after", log(again, rec(KindSubscribed, 300, "a"), resync(450, "a", "gap")), []string{Needless}},
 		{"dropped, and taken again much later", log(begin(), drop(100, "a"), hold(250, "a"), resync(260, "a", "gap")), []string{Needless}},
-		{"another reason", log(subscribing, broke(105, 110, "short cut", "n1/p"), rec(KindSubscribed, 120, "a"), resync(130, "a", "gap")), []string{Needless}},
+		{"a Subscribe in flight, another reason", log(subscribing, broke(105, 110, "short cut", "n1/p"), rec(KindSubscribed, 120, "a"), resync(130, "a", "gap")), nil},
+		{"a Subscribe shortly after", log(broke(50, 60, "short cut", "n1/p"), subscribing, rec(KindSubscribed, 101, "a"), resync(130, "a", "gap")), nil},
+		{"a Subscribe long after", log(broke(50, 60, "short cut", "n1/p"), open(), hold(161, "a"), resync(170, "a", "gap")), []string{Needless}},
+		{"a Subscribe before", log(open(), hold(20, "a"), broke(50, 60, "short cut", "n1/p"), resync(130, "a", "gap")), []string{Needless}},
 	})
 }
 
