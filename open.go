@@ -1,6 +1,7 @@
 package wyvern
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -37,6 +38,20 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 		cfg.Epoch = randomEpoch()
 	}
 	cfg.Resync = resyncBody()
+	cfg.Restore = nil
+	var left *handover
+	if o.Restore != nil {
+		r := bufio.NewReader(o.Restore)
+		if left, err = readHandover(r); err == nil && left.id != cfg.ID {
+			err = fmt.Errorf("the hand-over is that of publisher %q", left.id)
+		}
+		if err != nil {
+			return nil, wrap(opOpenPublisher, name, "", err)
+		}
+		if cfg.Epoch = left.epoch; left.retained {
+			cfg.Restore = r
+		}
+	}
 	half, err := drv.OpenPublisher(ctx, cfg)
 	if err != nil {
 		return nil, wrap(opOpenPublisher, name, "", err)
@@ -45,7 +60,12 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	if own := drv.Capabilities().MaxPayload; own > 0 {
 		limit = min(limit, own)
 	}
-	return newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics)), nil
+	p := newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics))
+	if left != nil {
+		p.restore(left)
+	}
+	p.start()
+	return p, nil
 }
 
 // OpenSubscriber opens the receiving half of a driver, subscribes to

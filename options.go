@@ -2,6 +2,7 @@ package wyvern
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
@@ -29,9 +30,13 @@ type PublisherOptions struct {
 	// MaxTopics is how many topics the publisher remembers, see [Publisher];
 	// default 262144, and at least 2048.
 	MaxTopics int
+	// Restore, if set, is what [Publisher.Save] of the last incarnation wrote:
+	// the publisher goes on under its epoch, which must have been of the same
+	// ID. Read while opening only.
+	Restore io.Reader
 
 	// Config is handed to the driver: where to bind or connect, and limits.
-	// Its ID, Epoch and Log are replaced.
+	// Its ID, Epoch, Restore and Log are replaced.
 	Config driver.Config
 
 	// Log receives what happens; default: Config.Log, else discarded.

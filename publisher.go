@@ -45,6 +45,7 @@ type Publisher struct {
 	messages, bytes atomic.Uint64
 
 	closing chan struct{} // closed when Shutdown or Close began
+	ended   chan struct{} // closed when Shutdown took the lock, for good
 	closed  chan struct{} // closed when the half is
 	refuse  func()        // closes closing, once
 	close   func() error  // closes the half, once
@@ -71,6 +72,7 @@ func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps drive
 	p := &Publisher{
 		half: half, name: name, id: cfg.ID, epoch: cfg.Epoch, limit: limit,
 		closing: make(chan struct{}),
+		ended:   make(chan struct{}),
 		closed:  make(chan struct{}),
 		lock:    make(chan struct{}, 1),
 		book:    numbering.New(max(maxTopics, numbering.MinTopics), beacons),
@@ -83,10 +85,15 @@ func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps drive
 		p.beacon.wait()
 		return err
 	})
-	if beacons {
-		p.beacon.start(p, !caps.Liveness)
-	}
+	p.beacon.beats = !caps.Liveness
 	return p
+}
+
+// start begins to send beacons, if there are to be any.
+func (p *Publisher) start() {
+	if p.beacons {
+		p.beacon.start(p)
+	}
 }
 
 // ID returns the stable identity.
@@ -207,6 +214,7 @@ func (p *Publisher) Shutdown(ctx context.Context) error {
 	var err error
 	select {
 	case p.lock <- struct{}{}: // until the end: nothing comes after the flush
+		close(p.ended)
 		if err = p.half.Flush(ctx); errors.Is(err, ErrClosed) {
 			err = nil // somebody has called Close, and knows
 		}

@@ -10,6 +10,7 @@ func (c *Config) Network() driver.Config {
 	d.BindAddress = c.DF.PublisherBindAddress
 	d.Port = c.DF.PublisherPort
 	d.MaxPeers = c.Wyvern.MaxSubscribers
+	d.MaxPerAddress = c.Wyvern.MaxPerAddress
 	return d
 }
 
@@ -19,11 +20,20 @@ func (c *Config) IPC() driver.Config {
 	d := c.hop()
 	d.Socket = c.IPCSocket()
 	d.MaxPeers = c.Wyvern.MaxWorkers
+	d.AllowUsers = c.Wyvern.WorkerUsers.IDs
+	d.AllowAnyUser = c.Wyvern.WorkerUsers.Everybody
 	return d
 }
 
 func (c *Config) hop() driver.Config {
+	spread := c.Wyvern.ResyncSpread
+	if spread == 0 {
+		spread = -1 // an option says 0 for what a Go struct can't
+	}
 	return driver.Config{
+		LostAfter:         c.Wyvern.LostAfter,
+		ResyncSpread:      spread,
+		NoReconnectSync:   !c.Wyvern.ReconnectSync,
 		MaxPayload:        int(c.Wyvern.MaxEventSize),
 		Retention:         c.Wyvern.Retention,
 		Queue:             c.Wyvern.WorkerQueue,

@@ -41,6 +41,9 @@ func TestDefaults(t *testing.T) {
 			MaxEventSize:      1 << 20,
 			HeartbeatInterval: time.Second,
 			HeartbeatTimeout:  3 * time.Second,
+			LostAfter:         3500 * time.Millisecond,
+			ResyncSpread:      time.Second,
+			ReconnectSync:     true,
 			HandshakeTimeout:  10 * time.Second,
 			DrainTimeout:      30 * time.Second,
 			MaxSubscribers:    16384,
@@ -180,6 +183,13 @@ func TestRelations(t *testing.T) {
 			wantErrors(t, err, tt.want...)
 		})
 	}
+}
+
+// A name that no user of this host has is a mistake of the file's, not of the
+// worker's that is refused later.
+func TestC8UnknownUser(t *testing.T) {
+	_, err := loadText(t, "[wyvern]\nworker_users = root,\n no-such-user\n")
+	wantErrors(t, err, `x.ini:2: [wyvern] worker_users = "root,\nno-such-user": "no-such-user" is not one of users of this host, by name or number, or *`)
 }
 
 // Every mistake is reported, whichever source it is in.

@@ -20,6 +20,7 @@ func TestValues(t *testing.T) {
 		hosts   = "is not one of IP addresses and host names"
 		pairs   = "is not one of host:port pairs"
 		socket  = "not a socket's path (1..107 bytes, not a URI)"
+		users   = "is not one of users of this host, by name or number, or *"
 		level   = "not one of debug, info, warning, error"
 	)
 	tests := []struct {
@@ -147,6 +148,18 @@ func TestValues(t *testing.T) {
 		{"df_zmq.ipc_socket", "/" + strings.Repeat("a", 107), "", socket},
 		{"df_zmq.ipc_socket", "ipc:///run/x", "", socket},
 		{"df_zmq.ipc_socket", "", "", socket},
+
+		{"wyvern.worker_users", "", "", ""},
+		{"wyvern.worker_users", "root", "root", ""},
+		{"wyvern.worker_users", " root, 65534 ,", "root,65534", ""},
+		{"wyvern.worker_users", "*", "*", ""},
+		{"wyvern.worker_users", "root,*", "root,*", ""},
+		{"wyvern.worker_users", "4294967294", "4294967294", ""},
+		{"wyvern.worker_users", "4294967295", "", `"4294967295" ` + users},
+		{"wyvern.worker_users", "4294967296", "", `"4294967296" ` + users},
+		{"wyvern.worker_users", "-1", "", `"-1" ` + users},
+		{"wyvern.worker_users", "root,no-such-user", "", `"no-such-user" ` + users},
+		{"wyvern.worker_users", "root root", "", `"root root" ` + users},
 
 		{"wyvern.publisher_id", "ctl1", "ctl1", ""},
 		{"wyvern.publisher_id", "", "", ""},

@@ -23,6 +23,11 @@ type Config struct {
 	Port        int
 	// Socket is the path where the halves of an IPC driver meet.
 	Socket string
+	// AllowUsers are the numbers of users whose processes may connect to
+	// Socket, besides root and the user of the process that binds it;
+	// AllowAnyUser lets every user.
+	AllowUsers   []uint32
+	AllowAnyUser bool
 	// Servers lists where a broker is, for drivers that have one.
 	Servers []string
 
@@ -44,6 +49,10 @@ type Config struct {
 	// may make us keep; defaults 16384 and 100000.
 	MaxPeers         int
 	MaxSubscriptions int
+
+	// MaxPerAddress bounds the peers that connect from one address of the
+	// network; default: three quarters of MaxPeers.
+	MaxPerAddress int
 
 	// HandshakeTimeout is how long a peer may take to introduce itself;
 	// default 10 s.
@@ -67,10 +76,14 @@ type Config struct {
 	// per topic that the peer holds, at that place in its stream. The core
 	// sets it.
 	Resync []byte
-	// ResyncSpread is the window over which a publisher spreads what it tells
-	// by Resync after a connection was made again; default 1 s. Negative: it
-	// does not tell, except subscribers that fell behind.
+	// ResyncSpread is the window over which resyncs of many topics or many peers
+	// are spread, so that not everybody reads the database at once: a
+	// subscriber's own, and what a publisher tells peers whose connection was
+	// made again; default 1 s. Negative: at once.
 	ResyncSpread time.Duration
+	// NoReconnectSync: a publisher does not tell peers of other makes to resync
+	// when their connection was made again, only when they fell behind.
+	NoReconnectSync bool
 
 	// Restore, if set, is what a publisher of the same driver wrote by Save: the
 	// new one goes on from there, under the same ID and Epoch. Read while
@@ -112,6 +125,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.MaxPeers <= 0 {
 		c.MaxPeers = 16384
+	}
+	if c.MaxPerAddress <= 0 {
+		c.MaxPerAddress = c.MaxPeers - c.MaxPeers/4
 	}
 	if c.MaxSubscriptions <= 0 {
 		c.MaxSubscriptions = 100000

@@ -46,8 +46,7 @@ type Bound interface {
 // Saver is a Publisher that can hand over to the next one of its driver, at a
 // planned restart: see Config.Restore.
 type Saver interface {
-	// Save writes what is retained. It is called after Flush and before Close,
-	// when nothing is published any more.
+	// Save writes what is retained. It is called after Close.
 	Save(w io.Writer) error
 }
 

@@ -32,6 +32,16 @@
 // A worker's events wait in its bounded queue while the service is absent; what
 // a service that was killed had not read is lost.
 //
+// # Admission
+//
+// A process may connect to the IPC socket if its user is the service's own,
+// root, or among Config.AllowUsers; the kernel says which it is. Modes of
+// directory and socket follow from that where this package creates them.
+//
+// A connection that has not introduced itself makes room for others when there
+// are too many, of its origin (an address, a user) or in all; of those that have,
+// one address has at most Config.MaxPerAddress.
+//
 // # Concurrency
 //
 // Connections of subscribers to a publisher live on its few loops. Every other

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -126,14 +127,28 @@ func checkPath(path string) error {
 	return nil
 }
 
-// makeParent creates the directory of a socket, for this user alone.
-func makeParent(path string) error {
+// makeParent creates the directory of a socket: for this user alone, or so that
+// others can pass through it. A directory that is there stays as it is.
+func makeParent(path string, shared bool) error {
 	dir := filepath.Dir(path)
-	if _, err := os.Stat(dir); err == nil {
-		return nil
+	var missing []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); err == nil || d == filepath.Dir(d) {
+			break
+		}
+		missing = append(missing, d)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return driver.WithHint(fmt.Errorf("create socket directory: %w", err), "create "+dir+" for the user that runs the service")
+	for _, d := range slices.Backward(missing) {
+		err := os.Mkdir(d, 0o700)
+		if errors.Is(err, os.ErrExist) {
+			continue // somebody else was faster
+		}
+		if err == nil && shared {
+			err = os.Chmod(d, 0o711) // in spite of the umask
+		}
+		if err != nil {
+			return driver.WithHint(fmt.Errorf("create socket directory: %w", err), "create "+dir+" for the user that runs the service")
+		}
 	}
 	return nil
 }

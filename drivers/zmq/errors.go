@@ -12,7 +12,11 @@ var (
 	errHandshakeTimeout = errors.New("handshake not completed in time")
 	errSilent           = errors.New("no sign of life")
 	errDeaf             = errors.New("peer does not read what it is told")
+	errCrowded          = errors.New("made room for another: it had not introduced itself")
+	errCrowdedHere      = errors.New("made room for another of the same origin: it had not introduced itself")
 	errClosed           = errors.New("closed") // by this side
+	errMissing          = errors.New("messages are missing")
+	errTwin             = errors.New("the publisher is connected already")
 
 	// errUnconfirmed is what a Flush returns that lost its service.
 	errUnconfirmed = errors.New("the service went before it confirmed what was written to it: some of it may be lost")
@@ -31,7 +35,7 @@ func isProtocol(err error) bool {
 // isRefusal says whether a peer was turned away for what it did or lacked, as
 // opposed to having gone.
 func isRefusal(err error) bool {
-	for _, reason := range []error{errHandshakeTimeout, errDeaf, fanlog.ErrSubscriptions, fanlog.ErrPrivate, fanlog.ErrUnread} {
+	for _, reason := range []error{errHandshakeTimeout, errCrowded, errCrowdedHere, errDeaf, fanlog.ErrSubscriptions, fanlog.ErrPrivate, fanlog.ErrUnread} {
 		if errors.Is(err, reason) {
 			return true
 		}

@@ -264,7 +264,8 @@ func TestPingFlood(t *testing.T) {
 	}
 }
 
-// More connections than MaxPeers are closed at once, and room comes back.
+// More connections than MaxPeers are closed at once, and room comes back. A
+// connection that has not introduced itself makes room.
 func TestMaxPeers(t *testing.T) {
 	for _, h := range halves[:2] {
 		t.Run(h.name, func(t *testing.T) {
@@ -272,16 +273,26 @@ func TestMaxPeers(t *testing.T) {
 			var book logBook
 			status, reach, good := h.open(t, ctx, book.use, func(c *driver.Config) { c.MaxPeers = 3 })
 			good()
-			first, second := reach(), reach()
-			eventually(t, "two greetings", func() bool {
-				_, err1 := io.ReadFull(first, make([]byte, 1))
-				_, err2 := io.ReadFull(second, make([]byte, 1))
-				return err1 == nil && err2 == nil
-			})
+			silent := reach()
+			if _, err := io.ReadFull(silent, make([]byte, 64)); err != nil {
+				t.Fatal(err)
+			}
+			introduce := func() net.Conn {
+				conn := reach()
+				if _, err := conn.Write(rawHello(h.theirs)); err != nil {
+					t.Fatal(err)
+				}
+				return conn
+			}
+			first := introduce()
+			introduce()
+			wantEnd(t, silent)
+			book.waitFor(t, "made room")
+			eventually(t, "three peers", func() bool { return status().Peers == 3 })
 			wantEnd(t, reach())
-			book.waitFor(t, "connected already")
-			if st := status(); st.Peers != 1 || st.Refused != 1 {
-				t.Errorf("status %+v, want 1 introduced and 1 refused", st)
+			book.waitFor(t, " already")
+			if st := status(); st.Peers != 3 || st.Refused != 2 {
+				t.Errorf("status %+v, want 3 introduced and 2 refused", st)
 			}
 			first.Close()
 			eventually(t, "room", func() bool {

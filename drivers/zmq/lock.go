@@ -28,12 +28,13 @@ type lockedListener struct {
 }
 
 // listenUnix takes over a path: a stale socket is replaced, a live one is
-// refused with the name of its owner.
-func listenUnix(ctx context.Context, path, owner string) (*lockedListener, error) {
+// refused with the name of its owner. shared lets other users connect, as far
+// as modes go.
+func listenUnix(ctx context.Context, path, owner string, shared bool) (*lockedListener, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err
 	}
-	if err := makeParent(path); err != nil {
+	if err := makeParent(path, shared); err != nil {
 		return nil, err
 	}
 	lock, err := takeLock(path+".lock", path, owner)
@@ -52,16 +53,30 @@ func listenUnix(ctx context.Context, path, owner string) (*lockedListener, error
 	}
 	ul := l.(*net.UnixListener)
 	ul.SetUnlinkOnClose(true)
-	// Who may connect is up to the umask, but it is never everybody, whatever
-	// the directory.
-	if st, err := os.Stat(path); err == nil && st.Mode().Perm()&0o007 != 0 {
-		if err := os.Chmod(path, st.Mode().Perm()&^0o007); err != nil {
-			ul.Close()
-			lock.Close()
-			return nil, fmt.Errorf("restrict socket: %w", err)
-		}
+	if err := setMode(path, shared); err != nil {
+		ul.Close()
+		lock.Close()
+		return nil, fmt.Errorf("set mode of socket: %w", err)
 	}
 	return &lockedListener{UnixListener: ul, lock: lock, path: path}, nil
+}
+
+// setMode sets who may connect to a socket. It is up to the umask, but never
+// everybody, whatever the directory; unless others are to connect, which takes
+// the right to write.
+func setMode(path string, shared bool) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	mode := st.Mode().Perm() &^ 0o007
+	if shared {
+		mode = 0o666
+	}
+	if mode == st.Mode().Perm() {
+		return nil
+	}
+	return os.Chmod(path, mode)
 }
 
 func takeLock(name, path, owner string) (*os.File, error) {

@@ -19,5 +19,16 @@ func peerProcess(fd int) string {
 	return fmt.Sprintf("process %d", pid)
 }
 
+// peerCredentials returns the user and the process that connected a unix
+// socket.
+func peerCredentials(fd int) (uid uint32, pid int, err error) {
+	cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+	if err != nil {
+		return 0, 0, err
+	}
+	pid, _ = unix.GetsockoptInt(fd, unix.SOL_LOCAL, unix.LOCAL_PEERPID) // for people only
+	return cred.Uid, pid, nil
+}
+
 // setUserTimeout does nothing: there is no TCP_USER_TIMEOUT.
 func setUserTimeout(int, time.Duration) {}

@@ -82,6 +82,16 @@ func peerProcess(fd int) string {
 	return processName(int(cred.Pid))
 }
 
+// peerCredentials returns the user and the process that connected a unix
+// socket.
+func peerCredentials(fd int) (uid uint32, pid int, err error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, 0, err
+	}
+	return cred.Uid, int(cred.Pid), nil
+}
+
 func setUserTimeout(fd int, d time.Duration) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d/time.Millisecond))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -27,13 +28,14 @@ type publisher struct {
 	headers  []byte         // likewise
 
 	hello     zmtp.HandshakeConfig
+	ended     *ended
+	admission *admission
 	refusals  refusals
 	messages  atomic.Uint64
 	bytes     atomic.Uint64
 	malformed atomic.Uint64
 
-	connected  atomic.Int64 // peers, from when they were accepted
-	introduced atomic.Int64 // those of them that completed the handshake
+	introduced atomic.Int64 // peers that completed the handshake
 
 	once   sync.Once
 	closed chan struct{}
@@ -50,30 +52,41 @@ func openPublisher(ctx context.Context, cfg driver.Config) (*publisher, error) {
 	}
 	var l net.Listener
 	if ep.network == "unix" {
-		l, err = listenUnix(ctx, ep.address, ownerName(&cfg))
+		l, err = listenUnix(ctx, ep.address, ownerName(&cfg), false)
 	} else {
 		l, err = listenTCP(ctx, ep)
 	}
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
+	gone := newEnded(cfg.Crashed, now)
 	fan, err := fanlog.New(fanlog.Options{
+		Restore:          cfg.Restore,
 		Retention:        max(cfg.Retention, 8*int64(cfg.MaxPayload)),
 		MaxSubscriptions: cfg.MaxSubscriptions,
 		Tick:             min(cfg.HeartbeatInterval/2, 250*time.Millisecond),
 		Log:              cfg.Log,
 	})
+	if err == nil && cfg.Restore != nil {
+		if err = gone.restore(cfg.Restore, now); err != nil {
+			fan.Close()
+		}
+	}
 	if err != nil {
 		l.Close()
 		return nil, err
 	}
+	cfg.Restore = nil
 	p := &publisher{
-		cfg:      cfg,
-		listener: l,
-		fan:      fan,
-		hello:    zmtp.HandshakeConfig{SocketType: zmtp.Pub, AsServer: true, Properties: ours(&cfg)},
-		refusals: refusals{log: cfg.Log, what: "subscriber refused"},
-		closed:   make(chan struct{}),
+		cfg:       cfg,
+		listener:  l,
+		fan:       fan,
+		admission: newAdmission(cfg.MaxPeers, cfg.MaxPerAddress),
+		hello:     zmtp.HandshakeConfig{SocketType: zmtp.Pub, AsServer: true, Properties: ours(&cfg)},
+		ended:     gone,
+		refusals:  refusals{log: cfg.Log, what: "subscriber refused"},
+		closed:    make(chan struct{}),
 	}
 	p.wg.Go(p.accept)
 	return p, nil
@@ -88,21 +101,22 @@ func ownerName(cfg *driver.Config) string {
 // accept hands connections to the loops.
 func (p *publisher) accept() {
 	acceptAll(p.listener, p.closed, p.cfg.Log, func(conn net.Conn) {
-		if p.connected.Load() >= int64(p.cfg.MaxPeers) {
-			p.refusals.add(remoteName(conn), fmt.Errorf("%d subscribers are connected already", p.cfg.MaxPeers))
+		address := remoteName(conn)
+		g, err := p.admission.admit(originOf(conn))
+		if err != nil {
+			p.refusals.add(address, err)
 			conn.Close()
 			return
 		}
-		address := remoteName(conn)
 		fd, err := takeDescriptor(conn)
 		if err != nil {
+			g.leave()
 			p.refusals.add(address, err)
 			return
 		}
-		p.connected.Add(1)
-		h := &peer{pub: p, address: address, hs: zmtp.NewHandshake(p.hello), began: time.Now()}
+		h := &peer{pub: p, guest: g, address: address, hs: zmtp.NewHandshake(p.hello), began: time.Now()}
 		h.heard = h.began
-		p.fan.Attach(fd, h, h.hs.Start(nil))
+		g.end = p.fan.Join(fd, h, h.hs.Start(nil))
 	})
 }
 
@@ -184,6 +198,14 @@ func (p *publisher) Close() error {
 	})
 	p.wg.Wait()
 	return p.fan.Close()
+}
+
+// Save implements driver.Saver.
+func (p *publisher) Save(w io.Writer) error {
+	if err := p.fan.Save(w); err != nil {
+		return err
+	}
+	return p.ended.save(w)
 }
 
 // Addr implements driver.Bound.

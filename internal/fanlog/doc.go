@@ -7,6 +7,7 @@
 //	fan.Attach(fd, handler, greeting) // a connected, non-blocking socket
 //	n, err := fan.Append(ctx, frames) // events, as the bytes of the wire
 //	err = fan.Flush(ctx)
+//	err = fan.Save(file)              // for Options.Restore of the next Fanout
 //	err = fan.Close()
 //
 // The package knows nothing of a protocol. A Handler reads what a peer sends,
@@ -42,6 +43,12 @@
 // it was in the middle of is completed, Handler.Lost is called as soon as it
 // takes something again, and it goes on with what is appended then. It is lost
 // even when none of the retired events matched: nobody looked.
+//
+// The log counts its events: an event's offset is the number of those before
+// it. A session may be put back to an offset that is retained (Resume), and
+// knows where it stands (Position), so that a peer can be told from time to
+// time (Marker), and can go on from there with another connection, even to
+// another Fanout that took over the log (Save, Options.Restore).
 //
 // Append waits for sessions that do their best, and only for those; who is one
 // of them is told in throttle.go.

@@ -51,7 +51,7 @@ type Handler interface {
 	// It is called when the session takes bytes again, not when it fell: a
 	// session that is stopped keeps no notices, however often that happens.
 	Lost(s *Session)
-	// Closed is the last call.
+	// Closed is the last call. Subscriptions still tells what there was.
 	Closed(s *Session, reason error)
 }
 
@@ -61,6 +61,7 @@ type Session struct {
 	loop    *loop
 	fd      int
 	handler Handler
+	marker  Marker // handler, if it is one
 
 	in  []byte // input not consumed yet
 	out []byte // private bytes, sent before the next event
@@ -82,7 +83,10 @@ type Session struct {
 	moved  time.Time // when it last took something, or was given the first of its backlog
 	queued int       // bytes that a flush last saw unacknowledged
 
-	sent   uint64        // bytes
+	sent     uint64 // bytes
+	messages uint64 // events, whole
+	mark     uint64 // sent, when the latest mark was made
+
 	gauge  uint64        // sent, at the last judgement
 	recent uint64        // bytes taken before that, halved with each account
 	lag    time.Duration // how much of the waiting since then it was behind
@@ -134,6 +138,23 @@ func (s *Session) Activate() {
 		return
 	}
 	s.active, s.caught, s.fresh = true, true, true
+}
+
+// detach moves the rest of the event that the session is inside of to its
+// private bytes, so that it may leave its place in the log. It says no when
+// that is too much.
+func (s *Session) detach(v *view) bool {
+	if s.at.skip == 0 {
+		return true
+	}
+	rest := v.data[v.start(s.at.entry)+s.at.skip : v.start(s.at.entry+1)]
+	if len(rest)+len(s.out) > maxPrivate {
+		return false
+	}
+	s.out = append(append([]byte(nil), rest...), s.out...)
+	s.at.skip = 0
+	s.messages++
+	return true
 }
 
 // owed says whether the session is still to be sent events, or to be told that
