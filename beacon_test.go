@@ -235,7 +235,7 @@ func TestBeaconMessages(t *testing.T) {
 // Whoever closes a publisher ends a beacon that is blocked in the driver.
 func TestCloseEndsBeacons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &blockedPublisher{entered: make(chan struct{}, 10), closing: make(chan struct{})}
+		b := newBlockedPublisher()
 		p, err := OpenPublisher(t.Context(), PublisherOptions{Driver: fakeDriver{pub: b, caps: lossyCaps}})
 		if err != nil {
 			t.Fatal(err)
