@@ -18,6 +18,9 @@ TESTFUZZ  ?= 5s
 DEMO      ?=
 BENCH     ?=
 TESTFLAGS ?=
+# How long a simulation is, and where it begins.
+FAULTS    ?= 10000000
+SEED      ?= 1
 
 .PHONY: help
 help: ## list the targets
@@ -38,6 +41,7 @@ test: ## run every test; installs what they need on Debian
 	@$(MAKE) deps
 	@$(MAKE) lint
 	@$(MAKE) test-go
+	@$(MAKE) plant
 	@$(MAKE) test-fuzz
 	@$(MAKE) test-bench
 	@$(MAKE) cross
@@ -60,6 +64,15 @@ lint: ## gofmt and staticcheck, the version that tools/go.mod pins
 test-go: ## vet, unit and end-to-end tests, with the race detector; TESTFLAGS='-run X' changes it
 	CGO_ENABLED=1 $(GO) test -race -vet=all -timeout 10m $(TESTFLAGS) ./...
 	$(GO) test -run 'Alloc|Memory' . ./drivers/... ./internal/...
+
+# Without the race detector, which makes it ten times slower, and proves nothing of what has no goroutines.
+.PHONY: sim
+sim: ## simulate the protocol until FAULTS faults struck, from seed SEED on
+	$(GO) test ./internal/sim -run TestSim -v -timeout 30m -faults $(FAULTS) -seed $(SEED)
+
+.PHONY: plant
+plant: ## put known bugs into the code, one at a time: the simulation must find each
+	$(GO) test -tags plant -run TestPlanted -v -timeout 20m ./internal/sim
 
 .PHONY: test-fuzz
 test-fuzz:

@@ -31,8 +31,7 @@ type beacon struct {
 
 // start begins to send beacons, and beats if they are wanted, until the
 // publisher closes.
-func (b *beacon) start(p *Publisher, beats bool) {
-	b.beats = beats
+func (b *beacon) start(p *Publisher) {
 	b.done.Go(func() { b.run(p) })
 }
 

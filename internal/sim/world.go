@@ -158,6 +158,7 @@ func (w *world) calm() {
 		if w.plan.lossy { // one is not heard for longer than its frequent beacons
 			w.play(14_000)
 			w.apart[p][s] = w.cal.now + 10_000
+			w.weather.publish = 2000 // so that hardly any next event tells
 			w.check.bound = 13_500
 			w.log(s, -1, p, "publisher %d is not heard by subscriber %d for 10 s", p, s)
 		}
