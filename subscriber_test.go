@@ -80,6 +80,35 @@ func TestSubscriber(t *testing.T) {
 	})
 }
 
+// Whatever a driver hands out, each holder gets its own topics and no others.
+func TestX3PrefixConfusion(t *testing.T) {
+	all := []string{"a", "ab", "D", "Data"}
+	for _, first := range all {
+		for _, second := range all {
+			synctest.Test(t, func(t *testing.T) {
+				half, r := newFakeSubscriber(), &recorder{}
+				s := openFakeSubscriber(t, half, r.handle, holding(first, second))
+				var want []string
+				for round, held := range [][]string{{first, second}, {second}} {
+					if round > 0 && first != second {
+						if err := s.Unsubscribe(t.Context(), first); err != nil {
+							t.Fatal(err)
+						}
+					}
+					for _, topic := range all {
+						half.put(message(topic, setEvent(fmt.Sprint(round))))
+						if slices.Contains(held, topic) {
+							want = append(want, fmt.Sprint(topic, "/", round))
+						}
+					}
+					synctest.Wait()
+				}
+				wantTexts(t, r, want...)
+			})
+		}
+	}
+}
+
 // The topic frame counts, not what the body says.
 func TestTopicFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

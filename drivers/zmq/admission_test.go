@@ -1,7 +1,6 @@
 package zmq
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -24,19 +23,10 @@ func dialFrom(t testing.TB, from string, to net.Addr) net.Conn {
 	return bounded(t, c)
 }
 
-// rawSub subscribes with a PING behind it, and waits for the PONG.
+// rawSub makes a connection a foreign subscriber's.
 func rawSub(t testing.TB, conn net.Conn, topic string) {
 	t.Helper()
-	p := append(rawHello(zmtp.Sub), zmtp.AppendSubscribe(nil, 1, []byte(topic))...)
-	if _, err := conn.Write(zmtp.AppendPing(p, 0, []byte("c"))); err != nil {
-		t.Fatal(err)
-	}
-	var got []byte
-	for b := make([]byte, 1); !bytes.HasSuffix(got, zmtp.AppendPong(nil, []byte("c"))); got = append(got, b[0]) {
-		if _, err := conn.Read(b); err != nil {
-			t.Fatalf("the peer got no answer: %v", err)
-		}
-	}
+	foreign(t, conn, zmtp.Sub, 1).subscribe(1, topic)
 }
 
 // Thousands of connections that say nothing, or half of what they should, keep

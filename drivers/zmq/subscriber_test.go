@@ -120,6 +120,86 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
+// Names that begin with other names are told apart, in every pair: when both
+// are held, when one is given up again, by peers of every kind.
+func TestX3PrefixConfusion(t *testing.T) {
+	ctx := begin(t)
+	pub := openPub(t, ctx)
+	all := []string{"a", "ab", "D", "Data"}
+	match := func(ours bool, held, topic string) bool {
+		return held == topic || !ours && strings.HasPrefix(topic, held)
+	}
+	kinds := []struct {
+		name  string
+		minor byte
+		ours  bool
+	}{{"3.0", 0, false}, {"3.1", 1, false}, {"ours", 1, true}}
+	for _, first := range all {
+		for _, second := range all {
+			for _, k := range kinds {
+				var properties []zmtp.Property
+				if k.ours {
+					properties = []zmtp.Property{{Name: propertyPeer, Value: peerVersion}}
+				}
+				r := foreign(t, dial(t, pub.Addr()), zmtp.Sub, k.minor, properties...)
+				for _, step := range []struct {
+					subscribe, cancel string
+					held              []string
+				}{
+					{first, "", []string{first}},
+					{second, "", []string{first, second}},
+					{"", first, []string{second}},
+				} {
+					if first == second && step.cancel != "" && k.ours {
+						step.held = nil // a name is held once, a prefix as often as it was asked for
+					}
+					if step.cancel != "" {
+						if _, err := r.conn.Write(zmtp.AppendCancel(nil, k.minor, []byte(step.cancel))); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if step.subscribe != "" {
+						r.subscribe(k.minor, step.subscribe)
+					}
+					r.subscribe(k.minor, "end")
+					var want []string
+					for _, topic := range all {
+						publish(t, ctx, pub, topic, "x")
+						if slices.ContainsFunc(step.held, func(held string) bool { return match(k.ours, held, topic) }) {
+							want = append(want, topic+" x")
+						}
+					}
+					publish(t, ctx, pub, "end", "x")
+					var got []string
+					for len(got) == 0 || got[len(got)-1] != "end x" {
+						got = append(got, r.message())
+					}
+					if got = got[:len(got)-1]; !slices.Equal(got, want) {
+						t.Errorf("%s, %q and %q: with %q held it got %q, want %q", k.name, first, second, step.held, got, want)
+					}
+				}
+				r.conn.Close()
+			}
+		}
+	}
+}
+
+// Both halves of ours together.
+func TestX3OwnSubscriber(t *testing.T) {
+	ctx := begin(t)
+	all := []string{"a", "ab", "D", "Data"}
+	pub := openPub(t, ctx)
+	for _, held := range all {
+		sub := openSub(t, ctx)
+		meet(t, ctx, sub, uri(pub), held, "end")
+		for _, topic := range append(all, "end") {
+			publish(t, ctx, pub, topic, "x")
+		}
+		wantMessages(t, receive(t, ctx, sub, 2), held+" x", "end x")
+		sub.Close()
+	}
+}
+
 func TestAllTopics(t *testing.T) {
 	ctx := begin(t)
 	pub := openPub(t, ctx)
