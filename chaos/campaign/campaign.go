@@ -51,7 +51,7 @@ func judgement() validator.Params {
 	}
 	return validator.Params{
 		Within: within, Lag: time.Second, All: "D",
-		Explain: &validator.Explain{Window: within, Harmless: harmless, Subscribed: "subscribed"},
+		Explain: &validator.Explain{Window: within, Harmless: harmless, Subscribed: "subscribed", Flight: 2 * time.Second},
 	}
 }
 

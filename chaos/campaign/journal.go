@@ -36,10 +36,16 @@ type journal struct {
 	file    *os.File
 	texts   map[string]*os.File
 	pending []validator.Record
+	resyncs map[toldTo]int
 	err     error // the first of writing
 }
 
-func newJournal(dir string) *journal { return &journal{dir: dir, texts: make(map[string]*os.File)} }
+// toldTo names the resyncs of a session.
+type toldTo struct{ session, publisher, reason string }
+
+func newJournal(dir string) *journal {
+	return &journal{dir: dir, texts: make(map[string]*os.File), resyncs: make(map[toldTo]int)}
+}
 
 // begin begins a round with what the validator knew before.
 func (j *journal) begin(round int, known []validator.Record) error {
@@ -117,6 +123,16 @@ func (j *journal) add(r validator.Record) {
 	defer j.mu.Unlock()
 	j.pending = append(j.pending, r)
 	j.writeLocked(&r)
+	if r.Kind == validator.KindResync {
+		j.resyncs[toldTo{r.Session, r.Publisher, r.Reason}]++
+	}
+}
+
+// told returns how often a session was told to resync for a reason.
+func (j *journal) told(who toldTo) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.resyncs[who]
 }
 
 // take returns the records since the last time.

@@ -39,14 +39,13 @@ type process struct {
 const (
 	saysReady   = "wyvern: ready: "
 	saysFiles   = "too many open files"
-	saysBehind  = "fell behind"
 	saysRace    = "WARNING: DATA RACE"
 	saysPanic   = "panic: "
 	saysFatal   = "fatal error: "
 	killTimeout = 10 * time.Second
 )
 
-var watched = []string{saysReady, saysFiles, saysBehind, saysRace, saysPanic, saysFatal}
+var watched = []string{saysReady, saysFiles, saysRace, saysPanic, saysFatal}
 
 // spawn starts a program. text names it in the logs.
 func (s *system) spawn(name, text, program string, args ...string) (*process, error) {

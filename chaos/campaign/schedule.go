@@ -25,7 +25,8 @@ const (
 	NodeQuit       Kind = "node-quit" // ends in order, and is started again
 	NodeStop       Kind = "node-stop"
 	NodeStopLong   Kind = "node-stop-long"
-	NodeSlow       Kind = "node-slow"
+	NodeSlow       Kind = "node-slow"  // the handler takes its time
+	NodeStall      Kind = "node-stall" // the handler does not return
 	NodeFiles      Kind = "node-files"
 	LinkCut        Kind = "link-cut"   // FIN
 	LinkReset      Kind = "link-reset" // RST
@@ -45,7 +46,7 @@ const (
 // Kinds are all.
 var Kinds = []Kind{
 	ServiceKill, ServiceRestart, ServiceStop, ServiceFiles, Overflow, WorkerKill, WorkerStop,
-	NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeFiles,
+	NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeStall, NodeFiles,
 	LinkCut, LinkReset, LinkRefuse, LinkHole01, LinkHole1, LinkHole6, LinkDelay, LinkThrottle, LinkSlice, LinkSwallow,
 	IPCDelay, IPCThrottle, IPCSlice,
 }
@@ -54,7 +55,7 @@ var Kinds = []Kind{
 // them that can't be sent again. Of an event that was swallowed a node is told
 // when the next one of its topic comes before that.
 var Harmless = []Kind{
-	WorkerStop, NodeStop, NodeSlow, LinkCut, LinkReset, LinkRefuse, LinkHole01, LinkHole1, LinkDelay, LinkSlice,
+	ServiceRestart, WorkerStop, NodeStop, NodeSlow, NodeStall, LinkCut, LinkReset, LinkRefuse, LinkHole01, LinkHole1, LinkDelay, LinkSlice,
 	IPCDelay, IPCThrottle, IPCSlice,
 }
 
@@ -116,8 +117,9 @@ var (
 		{NodeStop, 3, 100 * ms, 1000 * ms},
 		{NodeStopLong, 1, 4000 * ms, 6000 * ms},
 		{NodeSlow, 2, 500 * ms, 1500 * ms},
+		{NodeStall, 2, 500 * ms, 2500 * ms},
 		{NodeFiles, 1, 500 * ms, 1000 * ms},
-		{Overflow, 1, 2000 * ms, 3000 * ms},
+		{Overflow, 1, 1500 * ms, 2500 * ms},
 	}
 	linkOptions = []option{
 		{LinkCut, 3, 0, 0},

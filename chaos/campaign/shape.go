@@ -36,9 +36,8 @@ type Shape struct {
 // ServiceShape says what is special about a service.
 type ServiceShape struct {
 	ID string
-	// Restarts: it is also stopped in order, and started again. All of its
-	// workers have to be ours, without a proxy: libzmq and a proxy take events
-	// that the service has refused already.
+	// Restarts: it is also stopped in order, and started again. Its workers have
+	// to be without a proxy: that would take events that the service refuses.
 	Restarts bool
 }
 
@@ -54,7 +53,7 @@ type WorkerShape struct {
 func DefaultShape(python bool) Shape {
 	return Shape{
 		Services: []ServiceShape{{ID: "a", Restarts: true}, {ID: "b"}},
-		Workers:  []WorkerShape{{Service: 0}, {Service: 1, Proxied: true}, {Service: 1, Python: python}},
+		Workers:  []WorkerShape{{Service: 0}, {Service: 0, Python: python}, {Service: 1, Proxied: true}, {Service: 1, Python: python}},
 		Nodes:    8,
 		Sessions: 1,
 		Groups:   1,
@@ -63,11 +62,12 @@ func DefaultShape(python bool) Shape {
 		Pool:      []string{"a", "abc", "abcd", "Data", "DD", "topic-0", "topic-1", "topic-2", "topic-10", "quiet"},
 		Some:      4,
 		Churn:     400 * time.Millisecond,
-		Rate:      100,
+		Rate:      80,
 		Size:      800,
-		Retention: 1 << 20,
-		// Nodes that are in a black hole can't be waited for.
-		Config: []string{"drain_timeout = 3s", "handshake_timeout = 2s"},
+		Retention: 2 << 20,
+		// Nodes that are in a black hole can't be waited for; and a service
+		// retains eight events of the largest size, whatever else it is told.
+		Config: []string{"drain_timeout = 3s", "handshake_timeout = 2s", "max_event_size = 64KiB"},
 	}
 }
 

@@ -55,7 +55,7 @@ func (s *system) hits(f Fault) []string {
 		return []string{s.services[f.Param%len(s.services)].id, s.nodes[f.Target].name}
 	case WorkerKill, WorkerStop, IPCDelay, IPCThrottle, IPCSlice:
 		return []string{s.workers[f.Target].present().name}
-	case NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeFiles:
+	case NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeStall, NodeFiles:
 		return []string{s.nodes[f.Target].name}
 	}
 	return s.nodes[f.Target].links(f.Group, s.services[f.Service])
@@ -85,6 +85,8 @@ func (s *system) carryOut(ctx context.Context, f Fault) (proof, error) {
 		return stop(ctx, s.nodes[f.Target].present(), f.For)
 	case NodeSlow:
 		return slow(ctx, s.nodes[f.Target].present(), slowHandler, f.For)
+	case NodeStall:
+		return slow(ctx, s.nodes[f.Target].present(), standstill, f.For)
 	case NodeFiles:
 		n := s.nodes[f.Target]
 		return s.starve(ctx, n.present(), n.proxies(), f.For)

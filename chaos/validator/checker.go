@@ -48,6 +48,7 @@ type Checker struct {
 	accepts  map[key]*accepted
 	faults   faults
 	killed   map[string]int64  // workers, and when
+	belongs  map[string]string // workers, and to which publisher
 	reached  map[series]uint64 // the last that any session saw
 	counts   map[series]uint64 // the last that was accepted
 	names    map[string]string // every text once
@@ -61,6 +62,7 @@ func New(p Params) *Checker {
 		sessions: make(map[string]*session),
 		accepts:  make(map[key]*accepted),
 		killed:   make(map[string]int64),
+		belongs:  make(map[string]string),
 		reached:  make(map[series]uint64),
 		counts:   make(map[series]uint64),
 		names:    make(map[string]string),
@@ -134,6 +136,7 @@ func (c *Checker) accept(r *Record) {
 		c.broken(r, fmt.Sprintf("event %d of worker %s accepted after %d", r.N, r.Worker, c.counts[of]))
 	}
 	c.counts[of] = r.N
+	c.belongs[r.Worker] = r.Publisher
 	c.accepts[k] = &accepted{key: k, publisher: r.Publisher, begin: r.At, end: r.End, sum: r.Sum}
 	c.result.Accepted++
 }
@@ -180,6 +183,7 @@ func (c *Checker) forget(now int64) {
 	for worker, at := range c.killed {
 		if at < oldest-int64(c.memory()) {
 			delete(c.killed, worker)
+			delete(c.belongs, worker)
 			dead := func(k series, _ uint64) bool { return k.worker == worker }
 			maps.DeleteFunc(c.reached, dead)
 			maps.DeleteFunc(c.counts, dead)

@@ -138,7 +138,8 @@ func TestFaultsExtendTheDeadline(t *testing.T) {
 
 func TestNeedless(t *testing.T) {
 	p := params()
-	p.Explain = &Explain{Window: time.Second, Harmless: []string{"short cut"}, Subscribed: "subscribed"}
+	p.Explain = &Explain{Window: time.Second, Harmless: []string{"short cut"}, Subscribed: "subscribed", Flight: 100 * time.Millisecond}
+	again := log(begin(), drop(200, "a"), rec(KindSubscribe, 250, "a"))
 	subscribing := log(open(), rec(KindSubscribe, 100, "a"))
 	run(t, p, []logCase{
 		{"none", begin(), nil},
@@ -147,13 +148,23 @@ func TestNeedless(t *testing.T) {
 		{"long after a fault", log(begin(), broke(50, 60, "kill", "p"), resync(1061, "a", "gap")), []string{Needless}},
 		{"before a fault", log(begin(), broke(50, 60, "kill", "p"), resync(49, "a", "gap")), []string{Needless}},
 		{"another publisher's fault", log(begin(), broke(50, 60, "kill", "q"), resync(100, "a", "gap")), []string{Needless}},
+		{"sent because of a worker", log(begin(), broke(50, 60, "short cut", "w1.1"), resync(100, "a", "")), nil},
+		{"sent because of another publisher's worker", log(begin(), acc(30, "b", 1, worker("w2.1"), by("q")), broke(50, 60, "kill", "w2.1"), resync(100, "a", "")), []string{Needless}},
+		{"told because of a worker", log(begin(), broke(50, 60, "kill", "w1.1"), resync(100, "a", "gap")), []string{Needless}},
 		{"of nobody in particular", log(begin(), broke(50, 60, "kill", "q"), resync(100, "a", "gap", by(""))), nil},
 		{"of nobody in particular, another node's fault", log(begin(), open(at("n2.1")), broke(50, 60, "cut", "n2/p"), resync(100, "a", "gap", by(""))), []string{Needless}},
 		{"a harmless fault", log(begin(), broke(50, 60, "short cut", "n1/p"), resync(100, "a", "gap")), []string{Needless}},
 		{"told while Subscribe waits", log(subscribing, resync(110, "a", "subscribed"), rec(KindSubscribed, 120, "a")), nil},
 		{"told after Subscribe", log(subscribing, rec(KindSubscribed, 120, "a"), resync(130, "a", "subscribed")), []string{Needless}},
 		{"a Subscribe in flight", log(subscribing, broke(105, 110, "short cut", "n1/p"), rec(KindSubscribed, 120, "a"), resync(130, "a", "subscribed")), nil},
-		{"another reason", log(subscribing, broke(105, 110, "short cut", "n1/p"), rec(KindSubscribed, 120, "a"), resync(130, "a", "gap")), []string{Needless}},
+		{"dropped and taken again", log(again, resync(260, "a", "gap")), nil},
+		{"dropped and taken again, shortly after", log(again, rec(KindSubscribed, 300, "a"), resync(350, "a", "gap")), nil},
+		{"dropped and taken again, long after", log(again, rec(KindSubscribed, 300, "a"), resync(450, "a", "gap")), []string{Needless}},
+		{"dropped, and taken again much later", log(begin(), drop(100, "a"), hold(250, "a"), resync(260, "a", "gap")), []string{Needless}},
+		{"a Subscribe in flight, another reason", log(subscribing, broke(105, 110, "short cut", "n1/p"), rec(KindSubscribed, 120, "a"), resync(130, "a", "gap")), nil},
+		{"a Subscribe shortly after", log(broke(50, 60, "short cut", "n1/p"), subscribing, rec(KindSubscribed, 101, "a"), resync(130, "a", "gap")), nil},
+		{"a Subscribe long after", log(broke(50, 60, "short cut", "n1/p"), open(), hold(161, "a"), resync(170, "a", "gap")), []string{Needless}},
+		{"a Subscribe before", log(open(), hold(20, "a"), broke(50, 60, "short cut", "n1/p"), resync(130, "a", "gap")), []string{Needless}},
 	})
 }
 

@@ -7,18 +7,24 @@ import (
 )
 
 // Explain says what a resync may be due to. A resync that nothing explains is
-// one without need.
+// one without need. It is explained by
 //
-// A resync is explained by a fault that concerns the session, or the publisher
-// in question, and was under way at most Window before. One for the reason
-// Subscribed is also explained by the Subscribe that waits for the topic.
+//   - a fault that concerns the session, or the publisher in question, and was
+//     under way at most Window before;
+//   - a fault of a worker of the publisher, if that has sent it as an event;
+//   - the Subscribe that waits for the topic, if the reason is Subscribed;
+//   - a Harmless fault, if the topic was taken while it lasted or less than
+//     Flight after its end: the connection by which it was asked for may be gone;
+//   - a topic that was dropped and taken again less than Flight ago: what is still
+//     on its way of the first time is followed by a gap, and the subscriber can't
+//     tell it from others.
 type Explain struct {
 	Window time.Duration
-	// Harmless are kinds of faults that have to stay invisible, but for a
-	// Subscribe that was under way.
+	// Harmless are kinds of faults that have to stay invisible else.
 	Harmless []string
 	// Subscribed is the reason that is told when a subscription is in force.
 	Subscribed string
+	Flight     time.Duration
 }
 
 // explain checks that the session's resyncs were needed.
@@ -39,20 +45,28 @@ func (s *session) explain() {
 }
 
 func (s *session) explained(e *Explain, t *told) bool {
+	flight := int64(e.Flight)
 	w := s.topics[t.topic].at(t.at)
-	subscribing := t.reason == e.Subscribed && w != nil
-	if subscribing && (w.ret == 0 || t.at <= w.ret) {
+	if t.reason == e.Subscribed && w != nil && (w.ret == 0 || t.at <= w.ret) {
+		return true
+	}
+	if s.topics[t.topic].retaken(t.at, flight) {
 		return true
 	}
 	for _, f := range s.c.faults {
-		if f.start > t.at || f.end+int64(e.Window) < t.at || !s.concerned(f, t.publisher) {
+		if f.start > t.at || f.end+int64(e.Window) < t.at {
+			continue
+		}
+		if t.reason == "" && s.c.ofWorker(f, t.publisher) {
+			return true
+		}
+		if !s.concerned(f, t.publisher) {
 			continue
 		}
 		if !slices.Contains(e.Harmless, f.kind) {
 			return true
 		}
-		// It struck while the Subscribe was under way.
-		if subscribing && w.call <= f.end+int64(e.Window) && f.start <= w.ret {
+		if w != nil && w.call <= f.end+flight && (w.ret == 0 || f.start <= w.ret) {
 			return true
 		}
 	}
@@ -69,6 +83,16 @@ func (s *session) concerned(f *fault, publisher string) bool {
 		// Whatever is not about another node.
 		node, _, _ := strings.Cut(on, "/")
 		if node == s.node || !s.c.isNode(node) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofWorker says whether a fault hits a worker of a publisher.
+func (c *Checker) ofWorker(f *fault, publisher string) bool {
+	for _, on := range f.on {
+		if of, known := c.belongs[on]; known && (publisher == "" || of == publisher) {
 			return true
 		}
 	}

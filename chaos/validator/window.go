@@ -44,6 +44,17 @@ func (ws windows) at(t int64) *window {
 	return nil
 }
 
+// retaken says whether the one that is open at t came less than within after
+// another, and was confirmed, if at all, less than that before.
+func (ws windows) retaken(t, within int64) bool {
+	for i := len(ws) - 1; i > 0; i-- {
+		if w := ws[i]; w.call <= t {
+			return w.call-ws[i-1].uncall < within && (w.ret == 0 || t-w.ret < within)
+		}
+	}
+	return false
+}
+
 // last returns the one that is open, or nil.
 func (ws windows) last() *window {
 	if len(ws) == 0 {

@@ -37,7 +37,8 @@ type history struct {
 	line     *line // by which it is connected; nil: by none
 	heard    int64 // the last sign of life before that, by the clock
 	watching bool  // somebody waits for LostAfter to pass
-	dormant  bool  // it has, and no line leads to it: only known to have been
+	gone     bool  // and it has
+	dormant  bool  // and no line leads to it: it is only known to have been
 }
 
 func newHistory(id string) *history { return &history{id: id} }
@@ -48,8 +49,8 @@ func newHistory(id string) *history { return &history{id: id} }
 func (h *history) connect(epoch uint64, marks bool, held map[string]struct{}, token uint64) (resume bool) {
 	first, same := !h.known, epoch == h.epoch
 	inForce := len(held) > len(h.wanted.topics)
-	h.known, h.epoch, h.marks, h.first = true, epoch, marks, token
-	if !first && same && marks && h.marked && !h.suspect && h.start == driver.NoNotice && inForce && !h.dormant {
+	h.known, h.epoch, h.marks, h.first, h.gone = true, epoch, marks, token, false
+	if !first && same && marks && h.marked && !h.suspect && inForce {
 		h.catching, h.target, h.probing = true, math.MaxUint64, true
 		return true
 	}
@@ -58,13 +59,12 @@ func (h *history) connect(epoch uint64, marks bool, held map[string]struct{}, to
 	case first:
 	case !same:
 		h.start = driver.Restarted
-	case h.start != driver.NoNotice: // it is due still
 	case inForce:
 		h.start = driver.Gap
-	}
+	} // or what was due before is due still
 	for t := range held {
 		if _, ok := h.wanted.topics[t]; !ok {
-			h.wanted.put(t, false)
+			h.wanted.put(t)
 		}
 	}
 	return false
@@ -76,7 +76,7 @@ func (h *history) add(topics []string) {
 		return
 	}
 	for _, t := range topics {
-		h.wanted.put(t, false)
+		h.wanted.put(t)
 	}
 }
 

@@ -42,6 +42,7 @@ func (l *line) run() {
 		twin := errors.Is(err, errTwin)
 		s.mu.Lock()
 		l.why, l.twin = err, twin
+		s.notifyLocked()
 		s.mu.Unlock()
 		switch {
 		case twin:
@@ -125,9 +126,10 @@ func (l *line) begin(k *link) error {
 		s.mu.Unlock()
 		return errClosed
 	}
-	known := l.twin
+	known, before := l.twin, l.history
 	h, rival := s.historyLocked(id, epoch)
 	l.history = h // whoever was there before is watched for LostAfter, and gone then
+	s.restLocked(before)
 	if other := h.line; other != nil {
 		s.mu.Unlock()
 		if !known {

@@ -2,10 +2,14 @@ package zmq
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
 	"github.com/wyvern-pubsub/wyvern/internal/lograte"
@@ -36,6 +40,34 @@ func acceptAll(l net.Listener, closed <-chan struct{}, log *slog.Logger, take fu
 		}
 		pause.Reset()
 		take(conn)
+	}
+}
+
+// spareListener holds a descriptor in reserve for what is to become of a
+// connection after it was accepted, and accepts none without: where there are no
+// descriptors, connections wait with the kernel instead of being refused.
+type spareListener struct {
+	net.Listener
+	spare int // -1: none. Only who accepts uses it
+}
+
+// Accept implements net.Listener.
+func (l *spareListener) Accept() (net.Conn, error) {
+	if l.spare < 0 {
+		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("open a spare descriptor: %w", err)
+		}
+		l.spare = fd
+	}
+	return l.Listener.Accept()
+}
+
+// drop gives the reserve to whoever asks next.
+func (l *spareListener) drop() {
+	if l.spare >= 0 {
+		unix.Close(l.spare)
+		l.spare = -1
 	}
 }
 

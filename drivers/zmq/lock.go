@@ -1,11 +1,14 @@
 package zmq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -37,7 +40,7 @@ func listenUnix(ctx context.Context, path, owner string, shared bool) (*lockedLi
 	if err := makeParent(path, shared); err != nil {
 		return nil, err
 	}
-	lock, err := takeLock(path+".lock", path, owner)
+	lock, err := takeLock(ctx, path+".lock", path, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,38 @@ func setMode(path string, shared bool) error {
 	return os.Chmod(path, mode)
 }
 
-func takeLock(name, path, owner string) (*os.File, error) {
+// holderOf returns the name in a lock file that somebody holds. Who has just
+// taken it may not have written its own yet, and the file still name another
+// that was killed: so a name of a process that doesn't exist is looked at again.
+// A process of another container doesn't exist here either, so not for ever.
+func holderOf(ctx context.Context, lock *os.File) string {
+	text := make([]byte, 256)
+	for until := time.Now().Add(holderTime); ; {
+		n, _ := lock.ReadAt(text, 0)
+		holder := strings.TrimSpace(string(text[:n]))
+		if holder != "" && exists(holder) || time.Now().After(until) || await(ctx, 10*time.Millisecond) != nil {
+			return cmp.Or(holder, "another process")
+		}
+	}
+}
+
+// holderTime bounds how long a refused service waits to learn by whom.
+const holderTime = time.Second
+
+var holderProcess = regexp.MustCompile(`\(process (\d+) on `)
+
+// exists says whether the process that an owner's name has is there. That it
+// holds the lock, or anything else, does not follow: numbers are used again.
+func exists(holder string) bool {
+	m := holderProcess.FindStringSubmatch(holder)
+	if m == nil {
+		return true
+	}
+	pid, err := strconv.Atoi(m[1])
+	return err != nil || unix.Kill(pid, 0) != unix.ESRCH
+}
+
+func takeLock(ctx context.Context, name, path, owner string) (*os.File, error) {
 	lock, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, driver.WithHint(fmt.Errorf("open lock file: %w", err), "the directory must be writable for the user that runs the service")
@@ -89,13 +123,7 @@ func takeLock(name, path, owner string) (*os.File, error) {
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}
-		text := make([]byte, 256)
-		n, _ := lock.ReadAt(text, 0)
-		holder := strings.TrimSpace(string(text[:n]))
-		if holder == "" {
-			holder = "another process"
-		}
-		return nil, inUse(path, holder)
+		return nil, inUse(path, holderOf(ctx, lock))
 	}
 	if err := lock.Truncate(0); err == nil {
 		_, err = lock.WriteAt([]byte(owner+"\n"), 0)

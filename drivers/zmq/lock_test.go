@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -31,7 +32,7 @@ func stale(t *testing.T, path string) {
 	}
 }
 
-func TestStaleSocket(t *testing.T) {
+func TestC5StaleSocket(t *testing.T) {
 	ctx := begin(t)
 	path := shortDir(t) + "/s"
 	stale(t, path)
@@ -45,7 +46,7 @@ func TestStaleSocket(t *testing.T) {
 	}
 }
 
-func TestSecondService(t *testing.T) {
+func TestC5SecondService(t *testing.T) {
 	ctx := begin(t)
 	path := shortDir(t) + "/s"
 	openPull(t, ctx, path, func(c *driver.Config) { c.ID = "first-one" })
@@ -57,7 +58,7 @@ func TestSecondService(t *testing.T) {
 }
 
 // A program that knows nothing of the lock keeps its socket.
-func TestForeignListener(t *testing.T) {
+func TestC5ForeignListener(t *testing.T) {
 	ctx := begin(t)
 	path := shortDir(t) + "/s"
 	listen(t, "unix", path)
@@ -72,23 +73,30 @@ func TestForeignListener(t *testing.T) {
 
 // Of many that start at once over a stale socket one wins, and the others are
 // told by whom it is taken.
-func TestManyStarters(t *testing.T) {
+func TestC5ManyStarters(t *testing.T) {
 	ctx := begin(t)
-	for range 10 {
+	const starters = 100
+	for round := range 3 {
 		path := shortDir(t) + "/new/s"
+		if round > 0 {
+			if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			stale(t, path)
+		}
 		var mu sync.Mutex
 		var won []driver.Subscriber
 		var wg sync.WaitGroup
 		start := make(chan struct{})
-		for range 20 {
+		for range starters {
 			wg.Go(func() {
 				<-start
-				s, err := IPC{}.OpenSubscriber(ctx, driver.Config{Socket: path})
+				s, err := IPC{}.OpenSubscriber(ctx, driver.Config{Socket: path, ID: "me"})
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
 					won = append(won, s)
-				} else if !strings.Contains(err.Error(), "in use by") {
+				} else if !strings.Contains(err.Error(), fmt.Sprintf("in use by publisher me (process %d ", os.Getpid())) {
 					t.Errorf("a loser: %v", err)
 				}
 			})
@@ -96,7 +104,7 @@ func TestManyStarters(t *testing.T) {
 		close(start)
 		wg.Wait()
 		if len(won) != 1 {
-			t.Fatalf("%d of 20 have the socket", len(won))
+			t.Fatalf("%d of %d have the socket", len(won), starters)
 		}
 		push := openPush(t, ctx, path)
 		publish(t, ctx, push, "T", "x")
@@ -104,6 +112,72 @@ func TestManyStarters(t *testing.T) {
 		won[0].Close()
 		push.Close()
 	}
+}
+
+// Whoever holds the lock is there, and nobody else: a number in the file that
+// belongs to a living process again doesn't keep the socket from a new service,
+// and one that belongs to nobody doesn't take it away from who has it.
+func TestC6RecycledNumber(t *testing.T) {
+	ctx := begin(t)
+	path := shortDir(t) + "/s"
+	stale(t, path)
+	for _, pid := range []int{os.Getpid(), os.Getppid(), 1} {
+		text := fmt.Sprintf("publisher old (process %d on host, since then)\n", pid)
+		if err := os.WriteFile(path+".lock", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		openPull(t, ctx, path).Close()
+	}
+	pull := openPull(t, ctx, path, func(c *driver.Config) { c.ID = "new" })
+	for _, text := range []string{
+		fmt.Sprintf("publisher gone (process %d on host, since then)\n", 1<<30), // nobody has it
+		"", "\x00\xff", strings.Repeat("x", 10000),
+	} {
+		if err := os.WriteFile(path+".lock", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := IPC{}.OpenSubscriber(ctx, driver.Config{Socket: path})
+		wantRefusal(t, fmt.Sprintf("%.20q", text), err, "in use by", "stop it")
+		if got, err := os.ReadFile(path + ".lock"); string(got) != text {
+			t.Errorf("%.20q: a service that was refused left %.20q, %v", text, got, err)
+		}
+	}
+	push := openPush(t, ctx, path)
+	publish(t, ctx, push, "T", "x")
+	wantMessages(t, receive(t, ctx, pull, 1), "T x")
+}
+
+// A process that was killed and that nobody has waited for, a zombie, still has
+// its number, and holds nothing.
+func TestC6Zombie(t *testing.T) {
+	ctx := begin(t)
+	path := shortDir(t) + "/s"
+	stale(t, path)
+	lock, err := takeLock(ctx, path+".lock", path, "publisher zombie (process 1 on host, since then)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sleep", "1000")
+	cmd.ExtraFiles = []*os.File{lock} // it has the lock with this
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lock.Close()
+	_, err = IPC{}.OpenSubscriber(ctx, driver.Config{Socket: path})
+	wantRefusal(t, "while it lives", err, "publisher zombie", "")
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var pull driver.Subscriber
+	eventually(t, "the lock of a killed process", func() bool {
+		pull, err = IPC{}.OpenSubscriber(ctx, driver.Config{Socket: path})
+		return err == nil
+	})
+	defer pull.Close()
+	if err := syscall.Kill(cmd.Process.Pid, 0); err != nil {
+		t.Errorf("it is no zombie: %v", err)
+	}
+	_ = cmd.Wait() // killed
 }
 
 func TestPermissions(t *testing.T) {

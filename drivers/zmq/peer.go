@@ -27,19 +27,20 @@ const (
 
 // peer speaks ZMTP with one subscriber. It lives on a loop of the Fanout.
 type peer struct {
-	pub     *publisher
-	guest   *guest
-	address string
-	hs      *zmtp.Handshake // nil when done
-	info    zmtp.Peer
-	ours    bool
-	began   time.Time
-	heard   time.Time     // last input
-	pinged  time.Time     // last PING to it
-	pings   bool          // it understands PING
-	ttl     time.Duration // it asked to be dropped when silent for so long
-	skip    bool          // inside a message that is not a subscription
-	scratch []byte
+	pub      *publisher
+	guest    *guest
+	address  string
+	hs       *zmtp.Handshake // nil when done
+	info     zmtp.Peer
+	ours     bool
+	began    time.Time
+	heard    time.Time     // last input
+	pinged   time.Time     // last PING to it
+	pings    bool          // it understands PING
+	ttl      time.Duration // it asked to be dropped when silent for so long
+	requests requests
+	skip     bool // inside a message that is not a subscription
+	scratch  []byte
 
 	// Of one of ours: it resumes where it stood, or its stream has begun.
 	resumes bool
@@ -97,8 +98,13 @@ func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
 			return used, err
 		}
 		used += n
+		work := s.Work()
 		if err := h.frame(s, f); err != nil {
 			return used, err
+		}
+		if until, stop := h.requests.charge(h.heard, s.Work()-work, h.pub.cfg.MaxSubscriptions); stop {
+			s.Pause(until)
+			return used, nil
 		}
 	}
 }
@@ -288,9 +294,9 @@ func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 	if len(h.owed) > 0 {
 		h.tellOwed(s, now)
 	}
-	if behind, _ := s.Behind(); behind || s.Unsent() > 0 {
-		// It doesn't read at the moment, so it can't be asked. The kernel
-		// finds out whether its host is alive.
+	if behind, _ := s.Behind(); behind || s.Unsent() > 0 || s.Paused() {
+		// It doesn't read at the moment, or isn't read, so it can't be asked.
+		// The kernel finds out whether its host is alive.
 		h.heard = now
 		return nil
 	}

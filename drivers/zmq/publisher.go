@@ -100,7 +100,9 @@ func ownerName(cfg *driver.Config) string {
 
 // accept hands connections to the loops.
 func (p *publisher) accept() {
-	acceptAll(p.listener, p.closed, p.cfg.Log, func(conn net.Conn) {
+	l := &spareListener{Listener: p.listener, spare: -1}
+	defer l.drop()
+	acceptAll(l, p.closed, p.cfg.Log, func(conn net.Conn) {
 		address := remoteName(conn)
 		g, err := p.admission.admit(originOf(conn))
 		if err != nil {
@@ -108,7 +110,7 @@ func (p *publisher) accept() {
 			conn.Close()
 			return
 		}
-		fd, err := takeDescriptor(conn)
+		fd, err := takeDescriptor(conn, l.drop)
 		if err != nil {
 			g.leave()
 			p.refusals.add(address, err)
@@ -121,8 +123,8 @@ func (p *publisher) accept() {
 }
 
 // takeDescriptor takes a connection away from the runtime's poller: the loops
-// have their own.
-func takeDescriptor(conn net.Conn) (int, error) {
+// have their own. room makes room for another descriptor.
+func takeDescriptor(conn net.Conn, room func()) (int, error) {
 	defer conn.Close()
 	rc, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {
@@ -130,7 +132,10 @@ func takeDescriptor(conn net.Conn) (int, error) {
 	}
 	fd := -1
 	cerr := rc.Control(func(orig uintptr) {
-		fd, err = unix.FcntlInt(orig, unix.F_DUPFD_CLOEXEC, 0)
+		if fd, err = unix.FcntlInt(orig, unix.F_DUPFD_CLOEXEC, 0); err == unix.EMFILE || err == unix.ENFILE {
+			room()
+			fd, err = unix.FcntlInt(orig, unix.F_DUPFD_CLOEXEC, 0)
+		}
 	})
 	if err = errors.Join(cerr, err); err != nil {
 		return -1, fmt.Errorf("duplicate descriptor: %w", err)

@@ -210,11 +210,12 @@ func (s *subscriber) Unsubscribe(_ context.Context, topics ...string) error {
 	return nil
 }
 
-// Await implements driver.Awaiter.
+// Await implements driver.Awaiter. A line that leads nowhere counts as the
+// publisher to which it led last, which another one may have connected.
 func (s *subscriber) Await(ctx context.Context) error {
 	err := s.until(ctx, func() bool {
 		for _, l := range s.lines {
-			if !l.twin && (l.link == nil || !l.history.complete()) {
+			if l.history == nil || l.history.line == nil || !l.history.complete() {
 				return false
 			}
 		}

@@ -35,29 +35,24 @@ type request struct {
 // keepWanted is up to how many topics the memory for them is kept.
 const keepWanted = 1024
 
-// put makes a topic one that is to be asked for.
-func (w *wanted) put(topic string, relied bool) {
-	old, had := w.topics[topic]
+// put adds a topic, which is none of them so far.
+func (w *wanted) put(topic string) {
 	if w.topics == nil {
 		w.topics = make(map[string]want)
 	}
-	if !had || old.token == confirmed {
-		w.pending++
-	}
-	w.topics[topic] = want{unasked, relied}
-	if had && old.token == unasked {
-		return // it is on the list
-	}
-	if len(w.todo) > 2*len(w.topics)+keepWanted { // topics come and go, and nobody asks
-		w.todo = w.todo[:0]
-		for t, x := range w.topics {
-			if x.token == unasked {
-				w.todo = append(w.todo, t)
-			}
-		}
+	w.pending++
+	w.topics[topic] = want{}
+	if len(w.todo) <= 2*len(w.topics)+keepWanted {
+		w.todo = append(w.todo, topic)
 		return
 	}
-	w.todo = append(w.todo, topic)
+	// Topics come and go, and nobody asks.
+	w.todo = w.todo[:0]
+	for t, x := range w.topics {
+		if x.token == unasked {
+			w.todo = append(w.todo, t)
+		}
+	}
 }
 
 // drop forgets a topic.

@@ -89,11 +89,18 @@ func (s *subscriber) goneLocked(h *history) bool {
 			return false
 		}
 	}
-	if s.ledLocked(h) {
-		return true
+	h.gone = true
+	s.restLocked(h)
+	return true
+}
+
+// restLocked makes a publisher that is gone a dormant one, when no line leads to
+// it any more. The oldest of too many are forgotten for good.
+func (s *subscriber) restLocked(h *history) {
+	if h == nil || !h.gone || s.ledLocked(h) {
+		return
 	}
 	h.rest()
-	// The oldest of too many is forgotten for good.
 	dormant := 0
 	for i := len(s.histories) - 1; i >= 0; i-- {
 		if s.histories[i].dormant {
@@ -102,5 +109,4 @@ func (s *subscriber) goneLocked(h *history) bool {
 			}
 		}
 	}
-	return true
 }

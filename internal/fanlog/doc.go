@@ -30,6 +30,10 @@
 // costs no queue entry, header or copy per session; under load batches grow by
 // themselves.
 //
+// What peers send is read in turns as well (pause.go): a few milliseconds of a
+// round, whatever they ask for, and a Handler may pause a session that asks for
+// too much. A session that goes leaves the index bit by bit (leave.go).
+//
 // # Delivery
 //
 // A session receives, from its Activate on, the events that match its
@@ -63,7 +67,8 @@
 // Two locks are shared with the loops: loop.mail.mu (tasks for a loop) and
 // log.mu (the log). Both are leaves, never held together and never across a
 // system call, but for log.free.mu (retired segments), which may be taken under
-// log.mu. A segment is counted: once by the log while it is retained, and once
+// log.mu. A loop takes log.mu once a round, and when a session asks for a topic
+// that nobody on the loop holds or for an offset. A segment is counted: once by the log while it is retained, and once
 // by each window that has it. Its memory is used again only when the count is
 // zero, so that no write ever reads what changes.
 //

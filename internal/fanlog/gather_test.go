@@ -207,7 +207,8 @@ func FuzzSessions(f *testing.F) {
 		}
 		for _, s := range sessions {
 			l.makeIdle(s)
-			s.unsubscribeAll()
+			for !s.unsubscribe(1) {
+			}
 		}
 		checkIndex(t, l.index)
 		if len(l.index.names) > 0 {

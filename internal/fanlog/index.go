@@ -83,7 +83,7 @@ func (x *index) meet(t *topic) *indexSlot {
 	if h != nil {
 		h.topic = t
 	}
-	x.eachPrefix(t.name, func(s *Session, count int) { s.hold(x.holdable(t), count) })
+	x.eachPrefix(t.name, func(s *Session) { s.hold(x.holdable(t), 1) })
 	return &x.slots[t.slot]
 }
 
@@ -98,19 +98,19 @@ func (x *index) part(slot uint32) {
 	x.known--
 	if h != nil {
 		h.topic = nil
-		x.eachPrefix(h.name, func(s *Session, count int) { s.letGo(h, count) })
+		x.eachPrefix(h.name, func(s *Session) { s.letGo(h, 1) })
 	}
 }
 
 // eachPrefix calls f for everybody's prefixes of name.
-func (x *index) eachPrefix(name string, f func(s *Session, count int)) {
+func (x *index) eachPrefix(name string, f func(*Session)) {
 	for _, n := range x.lengths {
 		if n > len(name) {
 			break
 		}
 		if p := x.prefixes[name[:n]]; p != nil {
-			for s, count := range p.sessions {
-				f(s, count)
+			for s := range p.sessions {
+				f(s)
 			}
 		}
 	}
@@ -164,7 +164,8 @@ func (x *index) forget(seg *segment) {
 	}
 }
 
-// addPrefix makes s hold whatever begins with text, now and later.
+// addPrefix makes s hold whatever begins with text, now and later. It is to be
+// undone as often as it is called.
 func (x *index) addPrefix(s *Session, text string) {
 	p := x.prefixes[text]
 	if p == nil {
@@ -177,7 +178,9 @@ func (x *index) addPrefix(s *Session, text string) {
 		}
 		x.counts[i]++
 	}
-	p.sessions[s]++
+	if p.sessions[s]++; p.sessions[s] > 1 {
+		return
+	}
 	for _, m := range x.matching(text) {
 		if x.knows(m) {
 			s.hold(x.holdable(m.topic), 1)
@@ -188,9 +191,10 @@ func (x *index) addPrefix(s *Session, text string) {
 // removePrefix undoes times calls of addPrefix.
 func (x *index) removePrefix(s *Session, text string, times int) {
 	p := x.prefixes[text]
-	if p.sessions[s] -= times; p.sessions[s] == 0 {
-		delete(p.sessions, s)
+	if p.sessions[s] -= times; p.sessions[s] > 0 {
+		return
 	}
+	delete(p.sessions, s)
 	if len(p.sessions) == 0 {
 		delete(x.prefixes, text)
 		i, _ := slices.BinarySearch(x.lengths, len(text))
@@ -201,7 +205,7 @@ func (x *index) removePrefix(s *Session, text string, times int) {
 	}
 	for _, m := range x.matching(text) {
 		if x.knows(m) {
-			s.letGo(x.slots[m.topic.slot].held, times)
+			s.letGo(x.slots[m.topic.slot].held, 1)
 		}
 	}
 }

@@ -28,6 +28,9 @@ type loop struct {
 	busy     []*Session            // have something to be written
 	greedy   map[*Session]struct{} // hold everything
 	readable []*Session            // may have input
+	turn     []*Session            // readable's other array
+	paused   []*Session            // are not read for a while (pause.go)
+	leaving  []*Session            // are closed, and still in the index (leave.go)
 	now      time.Time
 	ticked   time.Time
 	round    uint64
@@ -122,6 +125,7 @@ func (l *loop) run() {
 			task()
 		}
 		l.readAll()
+		l.dismissSome()
 		more = l.takeIn()
 		l.writeAll()
 		l.tick()
@@ -137,7 +141,7 @@ func (l *loop) run() {
 // that follows the announcement.
 func (l *loop) wait(more bool) error {
 	timeout := time.Duration(0)
-	if !more && !l.writable() && len(l.readable) == 0 {
+	if !more && !l.writable() && len(l.readable) == 0 && len(l.leaving) == 0 {
 		timeout = l.ticked.Add(l.fan.opts.Tick).Sub(l.now)
 		if l.account.waiting || l.closing {
 			timeout = min(timeout, judgeEvery)
@@ -145,6 +149,7 @@ func (l *loop) wait(more bool) error {
 		if len(l.flushes) > 0 {
 			timeout = min(timeout, flushEvery)
 		}
+		timeout = min(timeout, l.untilPauseEnds())
 		timeout = max(timeout, time.Millisecond)
 		l.sleeping.Store(true)
 		if l.window.behind() || l.hasMail() || l.fan.waiting.Load() && !l.account.waiting {
@@ -223,7 +228,7 @@ func (l *loop) close(s *Session, reason error) {
 	l.peers.Add(-1)
 	s.in, s.out, s.news = nil, nil, nil
 	s.handler.Closed(s, reason)
-	s.unsubscribeAll()
+	l.dismiss(s)
 }
 
 func (l *loop) makeBusy(s *Session) {
@@ -245,23 +250,6 @@ func (l *loop) makeIdle(s *Session) {
 	l.busy[last] = nil
 	l.busy = l.busy[:last]
 	s.busy = -1
-}
-
-func (l *loop) readAll() {
-	list := l.readable
-	kept := list[:0]
-	for _, s := range list {
-		if s.closed {
-			continue
-		}
-		if err := s.receive(); err != nil {
-			l.close(s, err)
-		} else if s.readable {
-			kept = append(kept, s)
-		}
-	}
-	clear(list[len(kept):])
-	l.readable = kept
 }
 
 // takeIn looks at what was appended and puts it on the lists of those who hold

@@ -1,10 +1,8 @@
 package fanlog
 
 import (
-	"fmt"
 	"slices"
 	"testing"
-	"time"
 )
 
 // take makes rounds until a session has everything, and returns the numbers of
@@ -112,8 +110,9 @@ func TestResumeAheadOfTheLoop(t *testing.T) {
 				if !s.Resume(uint64(from)) {
 					t.Fatalf("%s: can't resume at %d of %d", name, from, head+events)
 				}
-				if got := step(l, s, 1<<20); len(got) > 0 {
-					t.Fatalf("%s: got %d bytes of what was not looked at", name, len(got))
+				// It has no socket to write to.
+				if err := l.serve(s); err != nil || s.caught && from != head {
+					t.Fatalf("%s: %v, caught up %v, before the loop looked", name, err, s.caught)
 				}
 				if got, _, whole := s.Position(); got != uint64(from) || !whole {
 					t.Errorf("%s: position %d, %v, want %d", name, got, whole, from)
@@ -124,6 +123,76 @@ func TestResumeAheadOfTheLoop(t *testing.T) {
 					t.Errorf("%s: %d events from %d on, want %d", name, len(got), from, head+events+1-from)
 				}
 			}
+		}
+	}
+}
+
+// What a session waits for may be far ahead when the loop has missed segments:
+// all others lost something, this one did not.
+func TestResumeFarAhead(t *testing.T) {
+	l := still(t)
+	s, other := enter(l), enter(l)
+	for _, s := range []*Session{s, other} {
+		if err := s.Subscribe("x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	add := func(count, size int) {
+		for range count {
+			n++
+			put(l, event(n, "x", size))
+		}
+	}
+	add(3, segmentSize-100)
+	add(scanLimit+1000, 100) // more than a look takes in
+	add(2, segmentSize-100)
+	if first := l.fan.log.segs[0].seq; first < 3 || !s.Resume(uint64(n-1)) {
+		t.Fatalf("first segment %d", first)
+	}
+	if more := l.takeIn(); !more || s.lost || !other.lost || !l.window.head.less(s.at) {
+		t.Fatalf("more %v, lost %v, the other %v; head %v, at %v", more, s.lost, other.lost, l.window.head, s.at)
+	}
+	if got := take(t, l, s, 1<<20).numbers(); !slices.Equal(got, []int{n}) {
+		t.Errorf("got %v, want %d", got, n)
+	}
+}
+
+// What a round has listed for a session is about its place and subscriptions
+// of before.
+func TestChangesWithinARound(t *testing.T) {
+	for _, c := range []struct {
+		r    request
+		want []int
+	}{
+		{request{'n', ""}, []int{4}},
+		{request{'r', "1"}, []int{2, 4}},
+		{request{'r', "4"}, nil},
+		{request{'s', "y"}, []int{3, 4}},
+		{request{'p', "y"}, []int{3, 4}},
+		{request{'u', "x"}, nil},
+		{request{'q', "x"}, []int{4}}, // which it doesn't have
+	} {
+		l := still(t)
+		s := enter(l)
+		if err := s.Subscribe("x"); err != nil {
+			t.Fatal(err)
+		}
+		put(l, event(1, "z", 100), event(2, "x", 100))
+		take(t, l, s, 1000)
+		put(l, event(3, "y", 100), event(4, "x", 100))
+		l.takeIn()
+		if err := c.r.apply(s); err != nil {
+			t.Fatal(err)
+		}
+		m := &model{}
+		for s.owed() || len(s.out) > 0 {
+			if err := m.read(step(l, s, 1000), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := m.numbers(); !slices.Equal(got, c.want) {
+			t.Errorf("%c %q: got %v, want %v", c.r.op, c.r.text, got, c.want)
 		}
 	}
 }
@@ -187,86 +256,6 @@ func TestResumeInsideEvent(t *testing.T) {
 		}
 		if offset, messages, whole := s.Position(); offset != 3 || messages != uint64(len(want)) || !whole {
 			t.Errorf("position %d, %d, %v at the end", offset, messages, whole)
-		}
-	}
-}
-
-// The loss is told first, and a position of then is good.
-func TestPositionAfterLoss(t *testing.T) {
-	l := still(t)
-	s := enter(l)
-	if err := s.Subscribe("x"); err != nil {
-		t.Fatal(err)
-	}
-	put(l, event(1, "x", 100))
-	l.takeIn()
-	retireAll(l, s)
-	if _, _, whole := s.Position(); whole || s.Resume(7) {
-		t.Error("a session that was not told of its loss has a position, or resumes")
-	}
-	take(t, l, s, 1000)
-	if offset, messages, whole := s.Position(); offset != 7 || messages != 0 || !whole {
-		t.Errorf("position %d, %d, %v, want 7, 0, true", offset, messages, whole)
-	}
-}
-
-// Marks come often enough, whatever the socket takes at a time, and are right.
-func TestMarks(t *testing.T) {
-	const events, size = 3000, 1000
-	for _, buffer := range []int{2 << 10, 64 << 10, 0} {
-		for _, op := range []request{{'p', ""}, {'s', "x"}} {
-			t.Run(fmt.Sprintf("%d %c", buffer, op.op), func(t *testing.T) {
-				f := open(t, Options{Loops: 1})
-				p := connectMarked(t, f, buffer)
-				p.subscribe(op.op, op.text)
-				quiet := connect(t, f, 0)
-				quiet.subscribe('s', "none")
-				var frames []Frame
-				for i := range events {
-					frames = append(frames, event(2*i+1, "x", size), event(2*i+2, "y", size))
-				}
-				mustAppend(t, f, frames...)
-				m := &model{topics: make([]string, 1), asked: []request{op}, known: []int{0}}
-				for range events {
-					m.topics = append(m.topics, "x", "y")
-				}
-				m.items = append(m.items, item{kind: kindAck, number: 1})
-				want := events
-				if op.op == 'p' {
-					want *= 2
-				}
-				_ = p.conn.SetReadDeadline(time.Now().Add(forever))
-				buf := make([]byte, 64<<10)
-				for got := 0; got < want; got = len(m.numbers()) {
-					n, err := p.conn.Read(buf)
-					if err == nil {
-						err = m.read(buf[:n], 0)
-					}
-					if err != nil {
-						t.Fatal(err)
-					}
-				}
-				marks, since := 0, 0
-				for _, it := range m.items {
-					switch it.kind {
-					case kindMark:
-						marks++
-						since = 0
-					case kindEvent:
-						// A mark is due after what one write adds, at most.
-						if since += size; since > markEvery+wholeWrite+size {
-							t.Fatalf("%d bytes without a mark", since)
-						}
-					}
-				}
-				if most := want * size / markEvery; marks > most || marks < most/4 {
-					t.Errorf("%d marks in %d bytes", marks, want*size)
-				}
-				m.topics = m.topics[:m.items[len(m.items)-1].number+1] // a mark may be behind the last event
-				if _, err := m.judge(); err != nil {
-					t.Error(err)
-				}
-			})
 		}
 	}
 }

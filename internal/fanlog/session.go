@@ -70,13 +70,16 @@ type Session struct {
 	caught   bool // has everything up to the loop's head: at is meaningless
 	blocked  bool // the socket takes no more
 	readable bool // the socket may have input
+	paused   bool // is not read, though it may (pause.go)
+	leftover bool // in was left because of that, and is to be looked at again
 	closed   bool
 	greedy   bool // receives every topic
 	lost     bool // fell out of retention and has not been told so; receives nothing until then
 	slow     bool // holds up nobody any more, until it has caught up (throttle.go)
 	fresh    bool // was activated since the last judgement
 
-	ending error // why the session is to be closed
+	until  time.Time // of the pause
+	ending error     // why the session is to be closed
 
 	at     position
 	busy   int       // index in loop.busy; -1
@@ -100,7 +103,8 @@ type Session struct {
 	holdings map[*held]*holding
 	exact    map[string]bool
 	patterns map[string]int
-	count    int // subscriptions
+	count    int    // subscriptions
+	work     uint64 // holds on topics that were made and let go
 }
 
 // Send queues private bytes, whole frames, to be written before the next
@@ -210,11 +214,16 @@ func (s *Session) writePrivate() error {
 // receive reads and hands over input until the socket is empty, or for a
 // while, so that one peer's flood doesn't hold up the others.
 func (s *Session) receive() error {
-	for range 4 {
+	for i := 0; i < 4 && !s.paused; i++ {
 		buf := s.loop.input[:]
 		kept := copy(buf, s.in)
-		n, err := unix.Read(s.fd, buf[kept:])
+		n, err := 0, error(nil)
+		again := s.leftover && kept > 0
+		if s.leftover = false; !again {
+			n, err = unix.Read(s.fd, buf[kept:])
+		}
 		switch {
+		case again:
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN:

@@ -89,23 +89,9 @@ func (s *Session) Subscriptions() (exact, prefixes []string) {
 	return exact, prefixes
 }
 
-// unsubscribeAll removes the session from the index.
-func (s *Session) unsubscribeAll() {
-	for text, times := range s.patterns {
-		if text != "" {
-			s.loop.index.removePrefix(s, text, times)
-		}
-	}
-	for h := range s.holdings {
-		s.drop(h)
-	}
-	delete(s.loop.greedy, s)
-	s.greedy = false
-	s.patterns, s.exact, s.count = nil, nil, 0
-}
-
 // hold adds count holds on a topic.
 func (s *Session) hold(h *held, count int) {
+	s.work++
 	g := s.holdings[h]
 	if g == nil {
 		if s.holdings == nil {
@@ -120,6 +106,7 @@ func (s *Session) hold(h *held, count int) {
 
 // letGo removes count holds on a topic.
 func (s *Session) letGo(h *held, count int) {
+	s.work++
 	if g := s.holdings[h]; g != nil {
 		if g.count -= count; g.count <= 0 {
 			s.drop(h)
