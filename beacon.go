@@ -31,7 +31,8 @@ type beacon struct {
 
 // start begins to send beacons, and beats if they are wanted, until the
 // publisher closes.
-func (b *beacon) start(p *Publisher) {
+func (b *beacon) start(p *Publisher, beats bool) {
+	b.beats = beats
 	b.done.Go(func() { b.run(p) })
 }
 

@@ -269,7 +269,7 @@ func TestReserved(t *testing.T) {
 func TestNumbersExhausted(t *testing.T) {
 	half := &fakePublisher{}
 	p := openFakePublisher(t, half)
-	p.book.Raise(math.MaxUint64 - 1)
+	p.book.Restore(math.MaxUint64-1, nil)
 	publish(t, p, "T", "1")
 	e := setEvent("2")
 	e.Topic = "T"
@@ -337,7 +337,7 @@ func BenchmarkBeaconRound(b *testing.B) {
 	}
 	caps := lossyCaps
 	caps.Liveness = true
-	p := newPublisher(half, "fake", driver.Network, caps, driver.Config{Epoch: 1}.WithDefaults(), 1<<20, defaultTopics)
+	p := newPublisher(half, "fake", driver.Network, caps, driver.Config{Epoch: 1}.WithDefaults(), 1<<20, defaultTopics, nil)
 	defer p.Close()
 	for i := range 100_000 {
 		if err := p.Publish(b.Context(), Event{Action: ActionSet, Topic: fmt.Sprint("topic", i)}); err != nil {

@@ -13,13 +13,13 @@ import (
 )
 
 // A hand-over is what a publisher leaves for the next one: a header with its
-// identity, its epoch, the highest number of a topic that it forgot and the
-// last one of each that it remembers, and then what its driver retains.
+// identity, its epoch and the last number of each topic, and then what its
+// driver retains.
 //
-//	magic  id  epoch:8  floor  topics { topic  last }  checksum:4  retained:1  ...
+//	magic  id  epoch:8  floor:8  topics { topic  last }  checksum:4  retained:1  ...
 //
-// Texts have their length in front. Lengths, counts and numbers of events are
-// uvarints, the other integers big-endian.
+// Texts have their length in front. Lengths, counts and last are uvarints, the
+// other integers big-endian.
 const handoverMagic = "wyvern hand-over 1\n"
 
 var errHandover = errors.New("not a hand-over of this version, or damaged")
@@ -64,11 +64,15 @@ func (p *Publisher) saveHeader(w io.Writer) error {
 	buf = append(buf, handoverMagic...)
 	text(p.id)
 	buf = binary.BigEndian.AppendUint64(buf, p.epoch)
-	buf = binary.AppendUvarint(buf, p.book.Floor())
-	buf = binary.AppendUvarint(buf, uint64(p.book.Len()))
-	for s := range p.book.All() {
-		text(s.Topic())
-		buf = binary.AppendUvarint(buf, s.Last())
+	buf = binary.BigEndian.AppendUint64(buf, p.book.Floor())
+	count := 0
+	for range p.book.All() {
+		count++
+	}
+	buf = binary.AppendUvarint(buf, uint64(count))
+	for topic, last := range p.book.All() {
+		text(topic)
+		buf = binary.AppendUvarint(buf, last)
 		if len(buf) > 32<<10 {
 			if _, err := out.Write(buf); err != nil {
 				return err
@@ -81,14 +85,6 @@ func (p *Publisher) saveHeader(w io.Writer) error {
 	}
 	_, err := w.Write(sum.Sum(nil))
 	return err
-}
-
-// restore goes on where another publisher stopped. Nothing was published yet.
-func (p *Publisher) restore(h *handover) {
-	p.book.Raise(h.floor)
-	for topic, last := range h.last {
-		p.book.Accepted(p.book.Restore(topic, last))
-	}
 }
 
 // handover is the header of what a publisher left.
@@ -110,7 +106,7 @@ func readHandover(r *bufio.Reader) (*handover, error) {
 	h := &handover{last: make(map[string]uint64)}
 	h.id = in.text()
 	h.epoch = in.uint64()
-	h.floor = in.uvarint()
+	h.floor = in.uint64()
 	for n := in.uvarint(); n > 0 && in.err == nil; n-- {
 		topic := in.text()
 		last := in.uvarint()

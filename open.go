@@ -60,12 +60,7 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	if own := drv.Capabilities().MaxPayload; own > 0 {
 		limit = min(limit, own)
 	}
-	p := newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics))
-	if left != nil {
-		p.restore(left)
-	}
-	p.start()
-	return p, nil
+	return newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics), left), nil
 }
 
 // OpenSubscriber opens the receiving half of a driver, subscribes to

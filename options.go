@@ -27,13 +27,14 @@ type PublisherOptions struct {
 	// ID; default: random.
 	Epoch uint64
 
-	// MaxTopics is how many topics the publisher remembers, see [Publisher];
-	// default 262144, and at least 2048.
-	MaxTopics int
 	// Restore, if set, is what [Publisher.Save] of the last incarnation wrote:
 	// the publisher goes on under its epoch, which must have been of the same
 	// ID. Read while opening only.
 	Restore io.Reader
+
+	// MaxTopics is how many topics the publisher remembers, see [Publisher];
+	// default 262144, and at least 2048.
+	MaxTopics int
 
 	// Config is handed to the driver: where to bind or connect, and limits.
 	// Its ID, Epoch, Restore and Log are replaced.

@@ -65,7 +65,7 @@ type Publisher struct {
 	beacon  beacon
 }
 
-func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps driver.Capabilities, cfg driver.Config, limit, maxTopics int) *Publisher {
+func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps driver.Capabilities, cfg driver.Config, limit, maxTopics int, left *handover) *Publisher {
 	// A service numbers anew what comes from its workers, and takes all of it for
 	// events.
 	beacons := hop == driver.Network && (caps.Lossy || !caps.Liveness)
@@ -78,6 +78,9 @@ func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps drive
 		book:    numbering.New(max(maxTopics, numbering.MinTopics), beacons),
 		beacons: beacons,
 	}
+	if left != nil {
+		p.book.Restore(left.floor, left.last)
+	}
 	p.refuse = sync.OnceFunc(func() { close(p.closing) })
 	p.close = sync.OnceValue(func() error {
 		defer close(p.closed)
@@ -85,15 +88,10 @@ func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps drive
 		p.beacon.wait()
 		return err
 	})
-	p.beacon.beats = !caps.Liveness
-	return p
-}
-
-// start begins to send beacons, if there are to be any.
-func (p *Publisher) start() {
-	if p.beacons {
-		p.beacon.start(p)
+	if beacons {
+		p.beacon.start(p, !caps.Liveness)
 	}
+	return p
 }
 
 // ID returns the stable identity.

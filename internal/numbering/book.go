@@ -2,7 +2,6 @@ package numbering
 
 import (
 	"errors"
-	"iter"
 	"math"
 	"strings"
 
@@ -130,41 +129,8 @@ func (b *Book) Peek(s *Series) (uint64, error) {
 // TakeBack makes the last number of a series free again.
 func (b *Book) TakeBack(s *Series) { s.last-- }
 
-// All returns what is remembered, each topic once.
-func (b *Book) All() iter.Seq[*Series] {
-	return func(yield func(*Series) bool) {
-		for _, s := range b.young {
-			if !yield(s) {
-				return
-			}
-		}
-		for topic, s := range b.old {
-			if b.young[topic] == nil && !yield(s) {
-				return
-			}
-		}
-	}
-}
-
-// Len returns how many topics are remembered.
-func (b *Book) Len() (n int) {
-	for range b.All() {
-		n++
-	}
-	return n
-}
-
-// Floor returns a number above which every new series begins, and Raise sets
-// it, if it is higher.
-func (b *Book) Floor() uint64      { return b.floor }
-func (b *Book) Raise(floor uint64) { b.floor = max(b.floor, floor) }
-
-// Restore goes on with a series that another Book remembered.
-func (b *Book) Restore(topic string, last uint64) *Series {
-	s := &Series{topic: strings.Clone(topic), last: last}
-	b.add(s)
-	return s
-}
+// Len returns how many topics are remembered, some perhaps counted twice.
+func (b *Book) Len() int { return len(b.young) + len(b.old) }
 
 // forgot says that Find no longer knows a series.
 func (b *Book) forgot(s *Series) bool { return s.generation+1 < b.generation }

@@ -29,7 +29,6 @@ type publisher struct {
 	epoch uint64
 	book  *numbering.Book
 	alive bool
-	until int64 // asleep
 	doze  bool
 	ticks uint64
 	beats uint64
