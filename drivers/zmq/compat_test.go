@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +16,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
-// numbered epochs are what peers of these tests know of a publisher.
+// withEpoch makes a publisher one that is known by its epoch.
 func withEpoch(epoch uint64) func(*driver.Config) {
 	return func(c *driver.Config) { c.ID, c.Epoch = "p", epoch }
 }
@@ -115,9 +117,18 @@ func TestMisplacedCommands(t *testing.T) {
 				book.waitFor(t, "WRESUME with")
 			} else {
 				r.subscribe(1)
-				publish(t, ctx, pub, "a", "x")
-				wantMessages(t, []string{r.message()}, "a x")
-				wantMessages(t, receive(t, ctx, good, 1), "a x")
+				publish(t, ctx, pub, "a", c.name)
+				wantMessages(t, receive(t, ctx, good, 1), "a "+c.name)
+				seen := make(map[string]bool)
+				for got := ""; got != "a "+c.name; { // after what it resumed with
+					if got = r.message(); seen[got] {
+						t.Errorf("%q came twice", got)
+					}
+					seen[got] = true
+				}
+				if again := !strings.Contains(c.name, "twice") && len(seen) > 1; again {
+					t.Errorf("%q came, which were published before", slices.Collect(maps.Keys(seen)))
+				}
 			}
 			r.conn.Close()
 		})
@@ -135,6 +146,7 @@ func TestMisplacedAnswers(t *testing.T) {
 		send []byte
 		want string // in the reason why the connection ends; "": it doesn't
 	}{
+		{"mark of the first version", appendMark(nil, 5, 1), ""},
 		{"mark before anything", appendMark(nil, 5, 0), ""},
 		{"mark of what never came", appendMark(nil, 5, 1), "messages are missing"},
 		{"short mark", short(commandMark, 15), "WMARK with 15 bytes"},
@@ -156,8 +168,12 @@ func TestMisplacedAnswers(t *testing.T) {
 			if err := sub.Connect(addrURI(l.Addr())); err != nil {
 				t.Fatal(err)
 			}
+			version := "2"
+			if strings.Contains(c.name, "first version") {
+				version = "1"
+			}
 			r := foreign(t, accept(t, l), zmtp.Pub, 1,
-				zmtp.Property{Name: propertyPeer, Value: "2"}, zmtp.Property{Name: propertyID, Value: "p"}, zmtp.Property{Name: propertyEpoch, Value: "7"})
+				zmtp.Property{Name: propertyPeer, Value: version}, zmtp.Property{Name: propertyID, Value: "p"}, zmtp.Property{Name: propertyEpoch, Value: "7"})
 			r.send(c.send)
 			if c.want != "" {
 				book.waitFor(t, c.want)

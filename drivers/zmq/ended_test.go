@@ -147,7 +147,8 @@ func TestRemade(t *testing.T) {
 	}
 }
 
-// One of ours is not told that way: it knows by itself.
+// One of ours is not told that way: it knows by itself. Its end says nothing of
+// a node at its address.
 func TestRemadeOurs(t *testing.T) {
 	ctx := begin(t)
 	pub := openPub(t, ctx, func(cfg *driver.Config) {
@@ -159,6 +160,17 @@ func TestRemadeOurs(t *testing.T) {
 		publish(t, ctx, pub, "a", "end")
 		wantSyncs(t, "version "+version, r.syncs())
 	}
+	pub = openPub(t, ctx, func(cfg *driver.Config) {
+		cfg.ResyncSpread, cfg.Resync = time.Nanosecond, []byte("RESYNC")
+	})
+	r := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1, zmtp.Property{Name: propertyPeer, Value: "1"})
+	r.subscribe(1, "", "a")
+	r.conn.Close()
+	eventually(t, "the end of the connection", func() bool { return pub.connected.Load() == 0 })
+	r = foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
+	r.subscribe(1, "", "a")
+	publish(t, ctx, pub, "a", "end")
+	wantSyncs(t, "the first node", r.syncs())
 }
 
 // With thousands of subscriptions a node that fell behind is told of each of

@@ -3,6 +3,7 @@ package zmq
 import (
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,16 +92,43 @@ func TestRestartWhileAsking(t *testing.T) {
 	link.Apply(proxy.Up, proxy.Rule{Rate: 200 << 10})
 	pub.Close()
 	pub = serviceOn(t, ctx, "p", port)
-	for n.count(isResync) == 0 {
+	watched := topics[:20]
+	var published []time.Time // of all of these, one after another
+	for n.count(isResync) <= len(topics) {
 		say(t, ctx, pub, "busy", 1)
-		for range 20 {
-			say(t, ctx, pub, topics[len(topics)-1], 1)
+		published = append(published, time.Now())
+		for _, topic := range watched {
+			say(t, ctx, pub, topic, 1)
 		}
 		time.Sleep(time.Millisecond)
 	}
-	eventually(t, "all resyncs", func() bool { return n.count(isResync) > len(topics) })
+	for _, topic := range watched {
+		n.waitFor("the last of "+topic, isEvent(topic, pub.Epoch(), uint64(len(published))))
+	}
 	n.check()
 	n.wantResyncs(each(append([]string{"busy"}, topics...), wyvern.ReasonIncarnation)...)
+	n.mu.Lock()
+	told, first := make(map[string]time.Time), make(map[string]uint64)
+	for i, e := range n.got {
+		switch {
+		case isResync(e):
+			told[e.Topic] = n.at[i]
+		case e.Epoch == pub.Epoch() && first[e.Topic] == 0:
+			first[e.Topic] = e.Seq
+		}
+	}
+	n.mu.Unlock()
+	for _, topic := range watched {
+		for i, at := range published {
+			if at.After(told[topic]) && first[topic] > uint64(i+1) {
+				t.Errorf("%s: event %d was published after the resync and is missing; the first that came is %d", topic, i+1, first[topic])
+				break
+			}
+		}
+	}
+	if log := n.log.String(); strings.Contains(log, errMissing.Error()) || strings.Count(log, "publisher connected") != 2 {
+		t.Errorf("something else went wrong:\n%s", log)
+	}
 }
 
 // A publisher that vanishes is told once, in time; when it comes back as it

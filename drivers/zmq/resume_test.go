@@ -311,3 +311,131 @@ func TestManyTopics(t *testing.T) {
 	t.Logf("restart told in %s", time.Since(began))
 	n.wantResyncs(each(topics, wyvern.ReasonIncarnation)...)
 }
+
+// A subscriber that falls out of retention while it is connected is told once
+// per topic, and then everything comes again. (S2, N1)
+func TestFellBehind(t *testing.T) {
+	ctx := begin(t)
+	pub := serviceOn(t, ctx, "p", 0, func(c *driver.Config) { c.MaxPayload, c.Retention = 64<<10, 4<<20 })
+	topics := []string{"a", "b", "quiet"}
+	n := newNode(t, ctx, topics)
+	open := make(chan struct{})
+	release := sync.OnceFunc(func() { close(open) })
+	t.Cleanup(release)
+	n.before = func(e wyvern.Event) {
+		if e.Seq == 1 && e.Topic == "a" {
+			<-open
+		}
+	}
+	n.meet(ctx, pub.Addr())
+	body := strings.Repeat("x", 32<<10)
+	last := uint64(0)
+	for ; pub.Status().Lost == 0; last++ {
+		for _, topic := range topics[:2] {
+			if err := pub.Publish(ctx, wyvern.Event{Topic: topic, Action: "set", Value: body}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	release()
+	eventually(t, "the resyncs", func() bool { return n.count(isResync) >= len(topics) })
+	for _, topic := range topics[:2] {
+		say(t, ctx, pub, topic, 1)
+		n.waitFor("the last of "+topic, isEvent(topic, 0, last+1))
+	}
+	n.check()
+	n.wantResyncs(each(topics, wyvern.ReasonBehind)...)
+}
+
+// A topic of which somebody was told that it is in force, and whose connection
+// went before the next mark, is told to everybody, whoever waits by then. (B3)
+func TestChangeInFlight(t *testing.T) {
+	for _, confirmed := range []bool{true, false} {
+		t.Run(fmt.Sprint("confirmed=", confirmed), func(t *testing.T) {
+			ctx := begin(t)
+			l := listen(t, "tcp", "127.0.0.1:0")
+			sub := openSub(t, ctx, quick)
+			if err := sub.Subscribe(ctx, "kept"); err != nil {
+				t.Fatal(err)
+			}
+			if err := sub.Connect(addrURI(l.Addr())); err != nil {
+				t.Fatal(err)
+			}
+			pub := func() *reader {
+				return foreign(t, accept(t, l), zmtp.Pub, 1, zmtp.Property{Name: propertyPeer, Value: "2"},
+					zmtp.Property{Name: propertyID, Value: "p"}, zmtp.Property{Name: propertyEpoch, Value: "7"})
+			}
+			r := pub()
+			asked, token := r.requests()
+			wantTopics(t, "asked at first", asked, "kept")
+			r.send(appendMark(zmtp.AppendPong(nil, token), 5, 0))
+			if err := sub.Await(ctx); err != nil {
+				t.Fatal(err)
+			}
+			subscribed := make(chan error, 1)
+			go func() { subscribed <- sub.Subscribe(ctx, "flying") }()
+			asked, token = r.requests()
+			wantTopics(t, "asked for the new one", asked, "flying")
+			if confirmed {
+				r.send(zmtp.AppendPong(nil, token))
+				if err := <-subscribed; err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.conn.Close()
+			r = pub()
+			if !confirmed {
+				if err := <-subscribed; err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, offset, err := parseNumbers(commandResume, r.command(commandResume)); offset != 5 || err != nil {
+				t.Errorf("resumes at %d: %v, want the mark at 5", offset, err)
+			}
+			asked, token = r.requests()
+			wantTopics(t, "asked to resume", asked, "kept")
+			r.send(appendMark(zmtp.AppendPong(appendFrom(nil, fromMark, 5), token), 5, 0))
+			go func() { subscribed <- sub.Subscribe(ctx, "flying") }()
+			asked, token = r.requests()
+			wantTopics(t, "asked afterwards", asked, "flying")
+			eventually(t, "somebody who waits", func() bool {
+				sub.mu.Lock()
+				defer sub.mu.Unlock()
+				return sub.awaited["flying"] > 0
+			})
+			r.send(appendMark(zmtp.AppendPong(nil, token), 5, 0))
+			batch := make([]driver.Message, 1)
+			if _, err := sub.Receive(ctx, batch); err != nil {
+				t.Fatal(err)
+			}
+			if m := batch[0]; m.Notice != driver.Gap || string(m.Topic) != "flying" {
+				t.Errorf("got %v about %q, want a gap of the topic", m.Notice, m.Topic)
+			}
+			if err := <-subscribed; err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// requests reads what a subscriber asks for up to its next PING with a token,
+// and returns both.
+func (r *reader) requests() (topics []string, token []byte) {
+	r.t.Helper()
+	for {
+		f := r.frame()
+		op, topic, err := zmtp.ParseSubscription(f)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if op == zmtp.Subscribe {
+			topics = append(topics, string(topic))
+			continue
+		}
+		if name, data, err := zmtp.ParseCommand(f.Body); err == nil && string(name) == zmtp.CommandPing {
+			if _, context, err := zmtp.ParsePing(data); err == nil && len(context) > 0 {
+				return topics, context
+			}
+		}
+	}
+}

@@ -220,15 +220,11 @@ func TestRestartedBehindDeadConnection(t *testing.T) {
 	links := []*proxy.Proxy{through(t, pub.Addr()), through(t, pub.Addr())}
 	n := newNode(t, ctx, []string{"a"}, heartbeats, func(c *driver.Config) { c.LostAfter = 400 * time.Millisecond })
 	n.meet(ctx, links[0].Addr())
-	say(t, ctx, pub, "a", 1)
-	n.waitFor("the first event", isEvent("a", 0, 1))
 	links[0].Apply(proxy.Both, proxy.Rule{Hold: true})
 	port := portOf(pub)
 	pub.Close()
 	pub = serviceOn(t, ctx, "p", port)
-	if err := n.sub.Connect(addrURI(links[1].Addr())); err != nil {
-		t.Fatal(err)
-	}
+	n.meet(ctx, links[1].Addr())
 	n.waitFor("the resync", isResync)
 	say(t, ctx, pub, "a", 1)
 	n.waitFor("an event of the new one", isEvent("a", pub.Epoch(), 1))
