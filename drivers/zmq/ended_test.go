@@ -166,7 +166,7 @@ func TestRemadeOurs(t *testing.T) {
 	r := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1, zmtp.Property{Name: propertyPeer, Value: "1"})
 	r.subscribe(1, "", "a")
 	r.conn.Close()
-	eventually(t, "the end of the connection", func() bool { return pub.connected.Load() == 0 })
+	eventually(t, "the end of the connection", func() bool { return pub.Status().Peers == 0 })
 	r = foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
 	r.subscribe(1, "", "a")
 	publish(t, ctx, pub, "a", "end")
