@@ -18,6 +18,9 @@ TESTFUZZ  ?= 5s
 DEMO      ?=
 BENCH     ?=
 TESTFLAGS ?=
+# How long a simulation is, and where it begins.
+FAULTS    ?= 10000000
+SEED      ?= 1
 
 .PHONY: help
 help: ## list the targets
@@ -38,9 +41,11 @@ test: ## run every test; installs what they need on Debian
 	@$(MAKE) deps
 	@$(MAKE) lint
 	@$(MAKE) test-go
+	@$(MAKE) plant
 	@$(MAKE) test-fuzz
 	@$(MAKE) test-bench
 	@$(MAKE) cross
+	@$(MAKE) test-chaos
 	@echo 'make test: all passed'
 
 .PHONY: deps
@@ -60,6 +65,15 @@ test-go: ## vet, unit and end-to-end tests, with the race detector; TESTFLAGS='-
 	CGO_ENABLED=1 $(GO) test -race -vet=all -timeout 10m $(TESTFLAGS) ./...
 	$(GO) test -run 'Alloc|Memory' . ./drivers/... ./internal/...
 
+# Without the race detector, which makes it ten times slower, and proves nothing of what has no goroutines.
+.PHONY: sim
+sim: ## simulate the protocol until FAULTS faults struck, from seed SEED on
+	$(GO) test ./internal/sim -run TestSim -v -timeout 30m -faults $(FAULTS) -seed $(SEED)
+
+.PHONY: plant
+plant: ## put known bugs into the code, one at a time: the simulation must find each
+	$(GO) test -tags plant -run TestPlanted -v -timeout 20m ./internal/sim
+
 .PHONY: test-fuzz
 test-fuzz:
 	@tools/fuzz $(TESTFUZZ)
@@ -71,6 +85,35 @@ fuzz: ## run each fuzz target for FUZZTIME (default 1m)
 .PHONY: test-bench
 test-bench: ## the comparison's own tests: its rivals run to their end and lose nothing
 	cd bench/compare && CGO_ENABLED=1 $(GO) test -vet=all ./...
+
+# RACE=1 builds what runs in a campaign with the race detector.
+RACE      ?=
+CHAOS     = CGO_ENABLED=$(if $(RACE),1,0) $(GO) build $(if $(RACE),-race) -o
+
+.PHONY: build-chaos
+build-chaos:
+	$(CHAOS) bin/chaos/wyvern ./cmd/wyvern
+	$(CHAOS) bin/chaos/chaos ./chaos/cmd/chaos
+
+.PHONY: chaos
+chaos: build-chaos ## break a small system on purpose for DURATION (default 10m), by the schedule of SEED (default: random)
+	bin/chaos/chaos campaign -wyvern bin/chaos/wyvern -duration $(or $(DURATION),10m) -seed $(or $(SEED),0) $(CHAOSFLAGS)
+
+.PHONY: chaos-short
+chaos-short: ## the same for about two minutes
+	@$(MAKE) chaos DURATION=90s
+
+.PHONY: test-chaos
+test-chaos:
+	@$(MAKE) chaos-short
+
+.PHONY: soak
+soak: build-chaos ## run 200 subscribers for DURATION (default 1h): none may be told to resync without need
+	bin/chaos/chaos soak -wyvern bin/chaos/wyvern -duration $(or $(DURATION),1h) -seed $(or $(SEED),0) $(CHAOSFLAGS)
+
+.PHONY: notice
+notice: build-chaos ## measure how soon a loss is told, in 500 trials of each kind
+	bin/chaos/chaos notice -wyvern bin/chaos/wyvern -seed $(or $(SEED),0) $(CHAOSFLAGS)
 
 .PHONY: bench
 bench: ## compare with libzmq on this machine (takes minutes); BENCH='-scenario fanout' changes it

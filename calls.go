@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/wyvern-pubsub/wyvern/internal/tracker"
 )
 
 // calls is how Unsubscribe waits for the handler. Each side first says what it
@@ -11,7 +13,7 @@ import (
 // Unsubscribe sets dropped and reads running. So a dropped topic is seen by one
 // of them, and an event costs no lock.
 type calls struct {
-	running atomic.Pointer[topic] // of the call that runs, or is about to
+	running atomic.Pointer[tracker.Topic] // of the call that runs, or is about to
 	waiting atomic.Int32
 
 	mu    sync.Mutex
@@ -19,7 +21,7 @@ type calls struct {
 }
 
 // begin is called by the loop before a call.
-func (c *calls) begin(t *topic) { c.running.Store(t) }
+func (c *calls) begin(t *tracker.Topic) { c.running.Store(t) }
 
 // end is called by the loop after a call.
 func (c *calls) end() {
@@ -47,7 +49,7 @@ func (c *calls) wait(ctx context.Context, name string) error {
 		}
 		ended := c.ended
 		c.mu.Unlock()
-		if t := c.running.Load(); t == nil || t.name != name || !t.dropped.Load() {
+		if t := c.running.Load(); t == nil || t.Name != name || !t.Dropped() {
 			return nil
 		}
 		select {

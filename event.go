@@ -36,6 +36,10 @@ const (
 	ActionLog Action = "log"
 	// ActionDBRestart tells a node that the database was restarted.
 	ActionDBRestart Action = "dbrestart"
+
+	// actionBeacon says that the topic's last number is that of this very
+	// event, which is none: it is handed to nobody.
+	actionBeacon Action = "beacon"
 )
 
 // Reason says why a subscriber was told to resync. It is empty in events that

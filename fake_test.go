@@ -26,7 +26,7 @@ type fakeDriver struct {
 
 func (d fakeDriver) Capabilities() driver.Capabilities {
 	if d.caps.Name == "" {
-		d.caps.Name = "fake"
+		d.caps.Name, d.caps.Ordered, d.caps.Liveness = "fake", true, true
 	}
 	return d.caps
 }

@@ -1,6 +1,7 @@
 package wyvern
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -37,6 +38,20 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 		cfg.Epoch = randomEpoch()
 	}
 	cfg.Resync = resyncBody()
+	cfg.Restore = nil
+	var left *handover
+	if o.Restore != nil {
+		r := bufio.NewReader(o.Restore)
+		if left, err = readHandover(r); err == nil && left.id != cfg.ID {
+			err = fmt.Errorf("the hand-over is that of publisher %q", left.id)
+		}
+		if err != nil {
+			return nil, wrap(opOpenPublisher, name, "", err)
+		}
+		if cfg.Epoch = left.epoch; left.retained {
+			cfg.Restore = r
+		}
+	}
 	half, err := drv.OpenPublisher(ctx, cfg)
 	if err != nil {
 		return nil, wrap(opOpenPublisher, name, "", err)
@@ -45,7 +60,7 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	if own := drv.Capabilities().MaxPayload; own > 0 {
 		limit = min(limit, own)
 	}
-	return newPublisher(half, name, cfg, limit), nil
+	return newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics), left), nil
 }
 
 // OpenSubscriber opens the receiving half of a driver, subscribes to
@@ -65,13 +80,19 @@ func OpenSubscriber(ctx context.Context, o SubscriberOptions) (*Subscriber, erro
 	if err != nil {
 		return nil, wrap(opOpenSubscriber, name, "", err)
 	}
-	s := newSubscriber(half, name, cfg, o.Handler)
+	s := newSubscriber(half, name, drv.Capabilities(), cfg, o.Handler)
 	// Held before anything is received: a driver that doesn't filter may have
 	// something already.
 	for _, topic := range o.Topics {
 		s.held.add(topic)
 	}
 	s.start()
+	if s.beats {
+		if err := half.Subscribe(ctx, topicBeats); err != nil {
+			s.Close()
+			return nil, wrap(opOpenSubscriber, name, topicBeats, err)
+		}
+	}
 	// Topics first: a publisher is told them as part of connecting.
 	if len(o.Topics) > 0 {
 		err = s.Subscribe(ctx, o.Topics...)

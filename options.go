@@ -2,10 +2,14 @@ package wyvern
 
 import (
 	"context"
+	"io"
 	"log/slog"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 )
+
+// defaultTopics is PublisherOptions.MaxTopics.
+const defaultTopics = 1 << 18
 
 // PublisherOptions says how to open a [Publisher].
 type PublisherOptions struct {
@@ -23,8 +27,17 @@ type PublisherOptions struct {
 	// ID; default: random.
 	Epoch uint64
 
+	// Restore, if set, is what [Publisher.Save] of the last incarnation wrote:
+	// the publisher goes on under its epoch, which must have been of the same
+	// ID. Read while opening only.
+	Restore io.Reader
+
+	// MaxTopics is how many topics the publisher remembers, see [Publisher];
+	// default 262144, and at least 2048.
+	MaxTopics int
+
 	// Config is handed to the driver: where to bind or connect, and limits.
-	// Its ID, Epoch and Log are replaced.
+	// Its ID, Epoch, Restore and Log are replaced.
 	Config driver.Config
 
 	// Log receives what happens; default: Config.Log, else discarded.

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
+	"github.com/wyvern-pubsub/wyvern/internal/numbering"
 )
 
 const (
@@ -24,8 +24,15 @@ const (
 // Publisher numbers events and hands them to a driver.
 //
 // The events of a topic are numbered 1, 2, 3, ... in the order in which the
-// driver accepted them. For that it remembers each topic that it ever published
-// to, about 100 bytes of memory each, until it is closed.
+// driver accepted them. For that it remembers up to PublisherOptions.MaxTopics
+// topics, with about 200 bytes of memory each. Past them it forgets those that
+// were quiet for longest: when one of them is published to again, its numbers
+// begin above all that were forgotten, so that whoever missed its last event sees
+// a gap.
+//
+// On drivers that lose messages without a notice, or don't notice the end of a
+// publisher, it also sends beacons, which say again what the last number of a quiet
+// topic is, and beats, which say that it lives. They reach no handler.
 //
 // All methods may be called by any number of goroutines.
 type Publisher struct {
@@ -38,6 +45,7 @@ type Publisher struct {
 	messages, bytes atomic.Uint64
 
 	closing chan struct{} // closed when Shutdown or Close began
+	ended   chan struct{} // closed when Shutdown took the lock, for good
 	closed  chan struct{} // closed when the half is
 	refuse  func()        // closes closing, once
 	close   func() error  // closes the half, once
@@ -48,30 +56,41 @@ type Publisher struct {
 	// full, and who waits behind that must be able to give up. It guards what
 	// follows.
 	lock    chan struct{}
-	topics  map[string]*series
+	book    *numbering.Book
 	batch   []driver.Message
-	owners  []*series // of the batch's messages
-	scratch []byte    // the batch's bytes
+	owners  []*numbering.Series // of the batch's messages
+	scratch []byte              // the batch's bytes
+
+	beacons bool
+	beacon  beacon
 }
 
-// series numbers the events of one topic.
-type series struct {
-	last uint64 // the last number given
-}
-
-func newPublisher(half driver.Publisher, name string, cfg driver.Config, limit int) *Publisher {
+func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps driver.Capabilities, cfg driver.Config, limit, maxTopics int, left *handover) *Publisher {
+	// A service numbers anew what comes from its workers, and takes all of it for
+	// events.
+	beacons := hop == driver.Network && (caps.Lossy || !caps.Liveness)
 	p := &Publisher{
 		half: half, name: name, id: cfg.ID, epoch: cfg.Epoch, limit: limit,
 		closing: make(chan struct{}),
+		ended:   make(chan struct{}),
 		closed:  make(chan struct{}),
 		lock:    make(chan struct{}, 1),
-		topics:  make(map[string]*series),
+		book:    numbering.New(max(maxTopics, numbering.MinTopics), beacons),
+		beacons: beacons,
+	}
+	if left != nil {
+		p.book.Restore(left.floor, left.last)
 	}
 	p.refuse = sync.OnceFunc(func() { close(p.closing) })
 	p.close = sync.OnceValue(func() error {
 		defer close(p.closed)
-		return half.Close()
+		err := half.Close()
+		p.beacon.wait()
+		return err
 	})
+	if beacons {
+		p.beacon.start(p, !caps.Liveness)
+	}
 	return p
 }
 
@@ -112,8 +131,7 @@ func (p *Publisher) Publish(ctx context.Context, e Event) error {
 	if err != nil {
 		return wrap("publish", p.name, e.Topic, err)
 	}
-	p.encode(&f, e.Topic)
-	if err = p.checkSize(); err == nil {
+	if err = p.encode(&f, e.Topic); err == nil {
 		_, err = p.handOver(ctx)
 	}
 	p.release()
@@ -134,8 +152,7 @@ func (p *Publisher) PublishBatch(ctx context.Context, events []Event) (n int, er
 		for i := n; i < len(events) && p.room() && err == nil; i++ {
 			var f envelope.Fields
 			if err = p.check(&events[i], &f); err == nil {
-				p.encode(&f, events[i].Topic)
-				err = p.checkSize()
+				err = p.encode(&f, events[i].Topic)
 			}
 		}
 		// What was good goes before the error of what was not.
@@ -195,6 +212,7 @@ func (p *Publisher) Shutdown(ctx context.Context) error {
 	var err error
 	select {
 	case p.lock <- struct{}{}: // until the end: nothing comes after the flush
+		close(p.ended)
 		if err = p.half.Flush(ctx); errors.Is(err, ErrClosed) {
 			err = nil // somebody has called Close, and knows
 		}
@@ -253,6 +271,12 @@ func (p *Publisher) check(e *Event, f *envelope.Fields) error {
 	if err := checkTopic(e.Topic); err != nil {
 		return err
 	}
+	if e.Topic == topicBeats {
+		return fmt.Errorf("%w: the topic %q is reserved", ErrInvalidEvent, e.Topic)
+	}
+	if e.Action == actionBeacon {
+		return fmt.Errorf("%w: the action %q is reserved", ErrInvalidEvent, e.Action)
+	}
 	e.fields(f)
 	// A first test, before anything is copied.
 	if size := len(e.Table) + len(e.Key) + len(e.Action) + len(e.Value); size > p.limit {
@@ -273,31 +297,29 @@ func (p *Publisher) room() bool {
 	return len(p.batch) < maxBatch && len(p.scratch) < batchBytes
 }
 
-// encode numbers one event and appends it to the batch. Caller holds the lock.
-func (p *Publisher) encode(f *envelope.Fields, topic string) {
-	s := p.topics[topic]
+// encode numbers one event and appends it to the batch, unless it turns out to
+// be too large. Caller holds the lock.
+func (p *Publisher) encode(f *envelope.Fields, topic string) error {
+	s := p.book.Find(topic)
 	if s == nil {
-		s = p.begin(topic)
+		s = p.book.Begin(topic)
 	}
-	s.last++
-	f.Epoch, f.Seq = p.epoch, s.last
+	seq, err := p.book.Give(s)
+	if err != nil {
+		return err
+	}
+	f.Epoch, f.Seq = p.epoch, seq
 	start := len(p.scratch)
 	p.scratch = append(p.scratch, topic...)
 	body := len(p.scratch)
 	p.scratch = envelope.Append(p.scratch, f)
-	p.add(p.scratch[start:body:body], p.scratch[body:], s)
-}
-
-// checkSize takes back the last event of the batch if it is too large.
-func (p *Publisher) checkSize() error {
-	last := len(p.batch) - 1
-	size := len(p.batch[last].Payload)
-	if size <= p.limit {
-		return nil
+	if size := len(p.scratch) - body; size > p.limit {
+		p.book.TakeBack(s)
+		p.scratch = p.scratch[:start]
+		return p.tooLarge(size)
 	}
-	p.owners[last].last--
-	p.batch, p.owners = p.batch[:last], p.owners[:last]
-	return p.tooLarge(size)
+	p.add(p.scratch[start:body:body], p.scratch[body:], s)
+	return nil
 }
 
 // errTopic is why renumber refuses a message whose topic is none.
@@ -306,18 +328,16 @@ var errTopic = errors.New("not a topic")
 // renumber appends an encoded event to the batch, under our own number. Caller
 // holds the lock.
 func (p *Publisher) renumber(m *driver.Message) error {
-	s := p.topics[string(m.Topic)]
-	if s == nil {
-		if !validTopic(m.Topic) {
-			return errTopic
-		}
-	}
-	seq := uint64(1)
-	if s != nil {
-		seq = s.last + 1
+	s := p.book.FindBytes(m.Topic)
+	if s == nil && (!validTopic(m.Topic) || string(m.Topic) == topicBeats) {
+		return errTopic
 	}
 	if size := len(m.Payload); size > p.limit {
 		return p.tooLarge(size) // as it came: our own numbers don't count
+	}
+	seq, err := p.book.Peek(s)
+	if err != nil {
+		return err
 	}
 	start := len(p.scratch)
 	scratch, err := envelope.Renumber(p.scratch, m.Payload, p.epoch, seq)
@@ -325,22 +345,15 @@ func (p *Publisher) renumber(m *driver.Message) error {
 		return err
 	}
 	if s == nil {
-		s = p.begin(string(m.Topic))
+		s = p.book.Begin(string(m.Topic))
 	}
-	s.last = seq
+	p.book.Give(s) // seq
 	p.scratch = scratch
 	p.add(m.Topic, scratch[start:], s)
 	return nil
 }
 
-// begin starts to number a topic.
-func (p *Publisher) begin(topic string) *series {
-	s := new(series)
-	p.topics[strings.Clone(topic)] = s // the caller's may be part of something large
-	return s
-}
-
-func (p *Publisher) add(topic, payload []byte, s *series) {
+func (p *Publisher) add(topic, payload []byte, s *numbering.Series) {
 	p.batch = append(p.batch, driver.Message{Topic: topic, Payload: payload})
 	p.owners = append(p.owners, s)
 }
@@ -357,8 +370,13 @@ func (p *Publisher) handOver(ctx context.Context) (n int, err error) {
 		for i := range p.batch[:n] {
 			bytes += len(p.batch[i].Payload)
 		}
+		if p.beacons {
+			for _, s := range p.owners[:n] {
+				p.book.Accepted(s)
+			}
+		}
 		for _, s := range p.owners[n:] {
-			s.last--
+			p.book.TakeBack(s)
 		}
 		p.messages.Add(uint64(n))
 		p.bytes.Add(uint64(bytes))

@@ -100,7 +100,7 @@ func TestPublishInvalid(t *testing.T) {
 func TestDriverLimit(t *testing.T) {
 	half := &fakePublisher{}
 	p := openFakePublisher(t, half, func(o *PublisherOptions) {
-		o.Driver = fakeDriver{pub: half, caps: driver.Capabilities{MaxPayload: 500}}
+		o.Driver = fakeDriver{pub: half, caps: driver.Capabilities{Name: "fake", Liveness: true, MaxPayload: 500}}
 	})
 	if err := p.Publish(t.Context(), Event{Action: "set", Topic: "T", Value: strings.Repeat("x", 500)}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("error %v", err)
@@ -328,7 +328,7 @@ func TestTopicsAreCopied(t *testing.T) {
 		t.Fatal(bad, err)
 	}
 	copy(buf, "another")
-	if p.topics["a topic"] == nil {
+	if p.book.Find("a topic") == nil {
 		t.Error("the topic is not known any more")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,8 +50,8 @@ type Relay struct {
 	syncs syncs
 
 	counters struct {
-		events, bytes, malformed, tooLarge, badTopics, syncs, abandoned atomic.Uint64
-		pending                                                         atomic.Int64
+		events, bytes, malformed, tooLarge, badTopics, syncs, abandoned, workersLost atomic.Uint64
+		pending                                                                      atomic.Int64
 	}
 	rejectLog, retryLog lograte.Limiter
 }
@@ -63,7 +64,9 @@ type RelayStats struct {
 	Malformed, TooLarge, BadTopics uint64
 	// Abandoned were received, but Run was ended before they were accepted.
 	Abandoned uint64
-	// Syncs were published to tell of Malformed and TooLarge.
+	// WorkersLost is how often a worker went with events in its hands.
+	WorkersLost uint64
+	// Syncs were published to tell of Malformed, TooLarge and WorkersLost.
 	Syncs uint64
 	// Pending is how many of those are due or deferred.
 	Pending int
@@ -175,7 +178,7 @@ func (r *Relay) Stats() RelayStats {
 	c := &r.counters
 	return RelayStats{
 		Events: c.events.Load(), Malformed: c.malformed.Load(), TooLarge: c.tooLarge.Load(),
-		BadTopics: c.badTopics.Load(), Abandoned: c.abandoned.Load(), Syncs: c.syncs.Load(),
+		BadTopics: c.badTopics.Load(), Abandoned: c.abandoned.Load(), Syncs: c.syncs.Load(), WorkersLost: c.workersLost.Load(),
 		Pending: int(c.pending.Load()),
 	}
 }
@@ -249,7 +252,16 @@ func (r *Relay) receive(ctx, wakeable context.Context) (int, error) {
 // or refused each.
 func (r *Relay) move(ctx context.Context, msgs []driver.Message) error {
 	for len(msgs) > 0 {
-		n, bad, err := r.publisher.forward(ctx, msgs)
+		if msgs[0].Notice != driver.NoNotice {
+			r.notice(&msgs[0])
+			msgs = msgs[1:]
+			continue
+		}
+		whole := msgs
+		if i := slices.IndexFunc(msgs, isNotice); i > 0 {
+			whole = msgs[:i]
+		}
+		n, bad, err := r.publisher.forward(ctx, whole)
 		bytes := 0
 		for i := range msgs[:n] {
 			bytes += len(msgs[i].Payload)
@@ -273,6 +285,23 @@ func (r *Relay) move(ctx context.Context, msgs []driver.Message) error {
 		}
 	}
 	return nil
+}
+
+func isNotice(m driver.Message) bool { return m.Notice != driver.NoNotice }
+
+// notice is called when the driver knows that something of a worker was lost:
+// whoever holds the topic is told, or everybody, where that is not known.
+func (r *Relay) notice(m *driver.Message) {
+	if m.Notice == driver.Confirmed {
+		return
+	}
+	topic := m.Topic
+	if len(topic) == 0 {
+		topic = []byte(TopicAll)
+	}
+	r.counters.workersLost.Add(1)
+	r.syncs.want(topic, time.Now())
+	r.counters.pending.Store(int64(r.syncs.pending))
 }
 
 // reject is called for a message that can't be moved.

@@ -17,6 +17,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
 	"github.com/wyvern-pubsub/wyvern/internal/lograte"
+	"github.com/wyvern-pubsub/wyvern/internal/tracker"
 )
 
 // Subscriber receives events from a driver and calls a handler with those of
@@ -30,6 +31,7 @@ type Subscriber struct {
 	name    string // of the driver
 	handler func(context.Context, Event) error
 	all     bool // every topic
+	beats   bool // publishers say that they live; the driver doesn't
 	log     *slog.Logger
 
 	held topics // find needs no lock
@@ -47,12 +49,14 @@ type Subscriber struct {
 
 	calls calls
 
+	continuity continuity
+
 	// resynced are the topics that the handler was told to resync since the
 	// last Receive. Only the loop uses it.
 	resynced map[string]struct{}
 
 	counters struct {
-		events, filtered, malformed, badTopics, errs, panics, resyncs, bytes atomic.Uint64
+		events, filtered, malformed, badTopics, errs, panics, resyncs, bytes, duplicates, covered atomic.Uint64
 	}
 	malformedLog, topicLog, handlerLog, receiveLog lograte.Limiter
 }
@@ -68,15 +72,20 @@ type SubscriberStats struct {
 	Malformed, BadTopics uint64
 	// HandlerErrors and HandlerPanics count calls that ended so.
 	HandlerErrors, HandlerPanics uint64
+	// Duplicates came a second time, Covered were made needless by a resync
+	// that was about to be told. Neither reached the handler.
+	Duplicates, Covered uint64
 }
 
-func newSubscriber(half driver.Subscriber, name string, cfg driver.Config, handler func(context.Context, Event) error) *Subscriber {
+func newSubscriber(half driver.Subscriber, name string, caps driver.Capabilities, cfg driver.Config, handler func(context.Context, Event) error) *Subscriber {
 	s := &Subscriber{
 		half: half, name: name, handler: handler, all: cfg.AllTopics, log: cfg.Log,
 		done:     make(chan struct{}),
 		resynced: make(map[string]struct{}),
 	}
+	s.beats = !caps.Liveness && !cfg.AllTopics
 	s.held.init()
+	s.continuity.init(s, caps, cfg)
 	return s
 }
 
@@ -102,7 +111,8 @@ func (s *Subscriber) start() {
 // again, or unsubscribe.
 //
 // Called by the handler it does not wait for the confirmation, which may be
-// queued behind events.
+// queued behind events: the handler is then told to resync the topics, with
+// [ReasonSubscribed], once it has come.
 func (s *Subscriber) Subscribe(ctx context.Context, topics ...string) error {
 	if err := s.checkTopics(topics); err != nil {
 		return s.wrap("subscribe", topics, err)
@@ -115,7 +125,10 @@ func (s *Subscriber) Subscribe(ctx context.Context, topics ...string) error {
 	if s.inHandler() {
 		ctx, topics := context.WithoutCancel(ctx), slices.Clone(topics)
 		s.asides.Go(func() {
-			if err := s.subscribe(ctx, topics); err != nil && !errors.Is(err, ErrClosed) {
+			switch err := s.subscribe(ctx, topics); {
+			case err == nil:
+				s.continuity.confirmed(topics)
+			case !errors.Is(err, ErrClosed):
 				s.receiveLog.Warn(s.log, "subscribe for a handler", "topics", topics, "error", err)
 			}
 		})
@@ -175,6 +188,9 @@ func (s *Subscriber) checkTopics(topics []string) error {
 	for _, name := range topics {
 		if err := checkTopic(name); err != nil {
 			return err
+		}
+		if name == topicBeats {
+			return fmt.Errorf("%w: the topic %q is reserved", ErrInvalidEvent, name)
 		}
 	}
 	return nil
@@ -241,6 +257,7 @@ func (s *Subscriber) Stats() SubscriberStats {
 		Events: c.events.Load(), Resyncs: c.resyncs.Load(), Filtered: c.filtered.Load(),
 		Malformed: c.malformed.Load(), BadTopics: c.badTopics.Load(),
 		HandlerErrors: c.errs.Load(), HandlerPanics: c.panics.Load(),
+		Duplicates: c.duplicates.Load(), Covered: c.covered.Load(),
 	}
 }
 
@@ -296,19 +313,23 @@ func (s *Subscriber) run(ctx, handlerCtx context.Context) {
 	batch := make([]driver.Message, maxBatch)
 	retry := backoff.Backoff{Min: 10 * time.Millisecond, Max: time.Second}
 	for {
-		n, err := s.half.Receive(ctx, batch)
+		n, err := s.continuity.receive(ctx, batch)
 		clear(s.resynced)
+		s.continuity.now = s.continuity.clock()
 		for i := range batch[:n] {
 			if s.stopping.Load() {
 				return
 			}
 			s.take(handlerCtx, &batch[i])
 		}
+		s.continuity.tellDue(handlerCtx)
 		switch {
 		case err == nil:
 			retry.Reset()
 		case ctx.Err() != nil || errors.Is(err, ErrClosed) || errors.Is(err, io.EOF):
 			return
+		case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
+			// Our own: a resync is due, or a subscription was confirmed.
 		default:
 			// Not what a driver should return, and no reason to go deaf.
 			s.receiveLog.Warn(s.log, "receive", "driver", s.name, "error", err)
@@ -333,8 +354,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // take brings one message to the handler, if it is held and can be understood.
 func (s *Subscriber) take(ctx context.Context, m *driver.Message) {
+	if m.Notice != driver.NoNotice {
+		s.continuity.notice(m)
+		return
+	}
 	t := s.held.find(m.Topic)
 	if t == nil {
+		if string(m.Topic) == topicBeats {
+			s.continuity.beat(m)
+			return
+		}
 		if !validTopic(m.Topic) {
 			s.counters.badTopics.Add(1)
 			s.topicLog.Warn(s.log, "event with a bad topic", "driver", s.name, "source", address(m.Source),
@@ -345,66 +374,74 @@ func (s *Subscriber) take(ctx context.Context, m *driver.Message) {
 			s.counters.filtered.Add(1)
 			return
 		}
-	}
-	publisher := ""
-	if m.Source != nil {
-		publisher = m.Source.Publisher
+		t = s.continuity.open(m.Topic)
 	}
 	var f envelope.Fields
 	if err := envelope.Decode(m.Payload, &f); err != nil {
 		s.counters.malformed.Add(1)
 		s.malformedLog.Warn(s.log, "malformed event", "driver", s.name, "source", address(m.Source),
 			"topic", string(m.Topic), "error", err)
-		s.resync(ctx, t, string(m.Topic), publisher, ReasonMalformed)
+		s.resync(ctx, t, s.continuity.publisher(m.Source, 0), tracker.Malformed)
 		return
-	}
-	name := f.Topic
-	if t != nil {
-		name = t.name
-	} else if name != string(m.Topic) {
-		name = string(m.Topic)
 	}
 	var e Event
-	e.setFields(&f, name)
-	e.Publisher = publisher
+	e.setFields(&f, t.Name)
+	if m.Source != nil {
+		e.Publisher = m.Source.Publisher
+	}
 	s.counters.bytes.Add(uint64(len(m.Payload)))
-	if s.handle(ctx, t, &e, &s.counters.events) {
+	s.continuity.event(ctx, t, s.continuity.publisher(m.Source, e.Epoch), &e)
+}
+
+// deliver calls the handler with an event. One on which it fails is to be
+// resynced.
+func (s *Subscriber) deliver(ctx context.Context, t *tracker.Topic, p *tracker.Publisher, e *Event) {
+	if s.handle(ctx, t, e, &s.counters.events) {
 		return
 	}
-	if e.Action != ActionSync {
-		s.resync(ctx, t, name, publisher, ReasonHandler)
+	if e.Action == ActionSync {
+		s.continuity.again(t, p, tracker.Handler)
+		return
 	}
+	s.resync(ctx, t, p, tracker.Handler)
 }
 
 // resync tells the handler to resync a topic: at most once for everything that
 // came from one Receive, because what it reads from the database then is not
 // older than any of that.
-func (s *Subscriber) resync(ctx context.Context, t *topic, name, publisher string, reason Reason) {
-	if _, told := s.resynced[name]; told {
+func (s *Subscriber) resync(ctx context.Context, t *tracker.Topic, p *tracker.Publisher, why tracker.Reason) {
+	if _, told := s.resynced[t.Name]; told {
 		return
 	}
-	s.resynced[name] = struct{}{}
-	e := Event{Action: ActionSync, Topic: name, Publisher: publisher, Reason: reason}
-	s.handle(ctx, t, &e, &s.counters.resyncs)
+	if s.tell(ctx, t, p, why) {
+		s.resynced[t.Name] = struct{}{}
+	}
+}
+
+// tell tells the handler to resync a topic. When the handler fails on that, it
+// is told again later, and again, until it doesn't.
+func (s *Subscriber) tell(ctx context.Context, t *tracker.Topic, p *tracker.Publisher, why tracker.Reason) bool {
+	e := Event{Action: ActionSync, Topic: t.Name, Publisher: p.ID, Reason: reasons[why]}
+	if s.handle(ctx, t, &e, &s.counters.resyncs) {
+		s.continuity.tracker.Told(t, p)
+		return true
+	}
+	s.continuity.again(t, p, why)
+	return false
 }
 
 // handle calls the handler, unless the topic was dropped meanwhile. It returns
-// false when the handler failed. t is nil for a topic that is held only because
-// all are.
-func (s *Subscriber) handle(ctx context.Context, t *topic, e *Event, count *atomic.Uint64) bool {
-	if t != nil {
-		s.calls.begin(t)
-		if t.dropped.Load() {
-			s.calls.end()
-			s.counters.filtered.Add(1)
-			return true
-		}
+// false when the handler failed.
+func (s *Subscriber) handle(ctx context.Context, t *tracker.Topic, e *Event, count *atomic.Uint64) bool {
+	s.calls.begin(t)
+	if t.Dropped() {
+		s.calls.end()
+		s.counters.filtered.Add(1)
+		return true
 	}
 	count.Add(1)
 	stack, err := s.call(ctx, e)
-	if t != nil {
-		s.calls.end()
-	}
+	s.calls.end()
 	if err == nil {
 		return true
 	}

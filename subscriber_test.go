@@ -1,7 +1,9 @@
 package wyvern
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -507,7 +509,7 @@ func TestTopicSet(t *testing.T) {
 	h.drop("topic 1")
 	h.drop("topic 1")
 	h.drop("never")
-	if h.find([]byte("topic 1")) != nil || !first.dropped.Load() {
+	if h.find([]byte("topic 1")) != nil || !first.Dropped() {
 		t.Error("held after drop")
 	}
 	h.add("topic 1")
@@ -576,12 +578,15 @@ func TestChurn(t *testing.T) {
 	<-fed
 }
 
-// endless returns the same batch again and again, until left is used up.
+// endless returns the same batch again and again, with the next numbers, until
+// left is used up.
 type endless struct {
 	*fakeSubscriber
-	batch []driver.Message
-	left  int
-	empty chan struct{}
+	batch   []driver.Message
+	numbers [][]byte // where they are in the payloads
+	round   uint64
+	left    int
+	empty   chan struct{}
 }
 
 func (s *endless) Receive(ctx context.Context, dst []driver.Message) (int, error) {
@@ -592,9 +597,21 @@ func (s *endless) Receive(ctx context.Context, dst []driver.Message) (int, error
 		}
 		return s.fakeSubscriber.Receive(ctx, dst)
 	}
+	s.renumber()
 	n := copy(dst, s.batch[:min(len(s.batch), s.left)])
 	s.left -= n
 	return n, nil
+}
+
+// endlessTopics is how many topics are in the batch, in turn.
+const endlessTopics = 16
+
+// renumber gives the batch the next numbers.
+func (s *endless) renumber() {
+	for i := range s.batch {
+		binary.BigEndian.PutUint64(s.numbers[i], s.round*(maxBatch/endlessTopics)+uint64(i/endlessTopics)+1)
+	}
+	s.round++
 }
 
 func newEndless(total int) *endless {
@@ -602,16 +619,18 @@ func newEndless(total int) *endless {
 	source := &driver.Source{Publisher: "p1", Address: "fake://p1"}
 	for i := range maxBatch {
 		e := portEvent()
-		e.Epoch, e.Seq = 1<<60, uint64(i+1)
-		m := message(fmt.Sprintf("%s%03d", e.Topic[:29], i%16), e)
+		e.Epoch, e.Seq = 1<<60, 1
+		m := message(fmt.Sprintf("%s%03d", e.Topic[:29], i%endlessTopics), e)
 		m.Source = source
 		s.batch = append(s.batch, m)
+		at := bytes.LastIndex(m.Payload, []byte("\xa3seq\xcf")) + 5
+		s.numbers = append(s.numbers, m.Payload[at:at+8])
 	}
 	return s
 }
 
 func (s *endless) hold(o *SubscriberOptions) {
-	for i := range 16 {
+	for i := range endlessTopics {
 		o.Topics = append(o.Topics, string(s.batch[i].Topic))
 	}
 	for i := range 1000 {
@@ -629,6 +648,7 @@ func TestSubscriberAllocs(t *testing.T) {
 	<-half.empty
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(10, func() {
+		half.renumber()
 		for i := range half.batch {
 			s.take(ctx, &half.batch[i])
 		}

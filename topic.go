@@ -4,14 +4,9 @@ import (
 	"hash/maphash"
 	"maps"
 	"sync/atomic"
-)
 
-// topic is one that a subscriber holds. Dropped and held again it is another.
-type topic struct {
-	name string
-	// dropped is set when the subscriber no longer holds it.
-	dropped atomic.Bool
-}
+	"github.com/wyvern-pubsub/wyvern/internal/tracker"
+)
 
 // topicShards is how many parts topics has, each copied as a whole when it
 // changes: 20,000 topics added one by one copy 80 entries each time.
@@ -21,13 +16,13 @@ const topicShards = 256
 // concurrently with everything; add and drop not with one another.
 type topics struct {
 	seed   maphash.Seed
-	shards [topicShards]atomic.Pointer[map[string]*topic]
+	shards [topicShards]atomic.Pointer[map[string]*tracker.Topic]
 }
 
 func (h *topics) init() { h.seed = maphash.MakeSeed() }
 
 // find returns a topic by its exact name, or nil.
-func (h *topics) find(name []byte) *topic {
+func (h *topics) find(name []byte) *tracker.Topic {
 	shard := h.shards[maphash.Bytes(h.seed, name)%topicShards].Load()
 	if shard == nil {
 		return nil
@@ -38,14 +33,14 @@ func (h *topics) find(name []byte) *topic {
 // add adds a topic, unless it is held.
 func (h *topics) add(name string) {
 	shard := &h.shards[maphash.String(h.seed, name)%topicShards]
-	changed := map[string]*topic{}
+	changed := map[string]*tracker.Topic{}
 	if old := shard.Load(); old != nil {
 		if (*old)[name] != nil {
 			return
 		}
 		changed = maps.Clone(*old)
 	}
-	changed[name] = &topic{name: name}
+	changed[name] = tracker.NewTopic(name)
 	shard.Store(&changed)
 }
 
@@ -59,5 +54,20 @@ func (h *topics) drop(name string) {
 	changed := maps.Clone(*old)
 	delete(changed, name)
 	shard.Store(&changed)
-	(*old)[name].dropped.Store(true)
+	(*old)[name].Drop()
+}
+
+// each calls yield with every topic, until it says no.
+func (h *topics) each(yield func(*tracker.Topic) bool) {
+	for i := range h.shards {
+		shard := h.shards[i].Load()
+		if shard == nil {
+			continue
+		}
+		for _, t := range *shard {
+			if !yield(t) {
+				return
+			}
+		}
+	}
 }

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -132,6 +134,15 @@ type Wyvern struct {
 	HeartbeatInterval time.Duration
 	// HeartbeatTimeout: a peer that is silent for longer is gone (default 3s).
 	HeartbeatTimeout time.Duration
+	// LostAfter is how long a publisher may give no sign of life, or have no
+	// connection, before nodes resync (default 3.5s).
+	LostAfter time.Duration
+	// ResyncSpread is the window over which resyncs are spread
+	// (default 1s). 0: at once.
+	ResyncSpread time.Duration
+	// ReconnectSync: unmodified ZeroMQ nodes are told to sync when their
+	// connection was made again (default true).
+	ReconnectSync bool
 	// HandshakeTimeout: a peer that is not ready after it is refused (default
 	// 10s).
 	HandshakeTimeout time.Duration
@@ -158,13 +169,23 @@ type Wyvern struct {
 	ReconnectMin time.Duration
 	// ReconnectMax is the longest such wait (default 10s).
 	ReconnectMax time.Duration
-	// RunDirectory is where lock and state files live (default empty: beside
+	// RunDirectory is where the state file lives (default empty: beside
 	// the IPC socket).
 	RunDirectory string
 	// LogLevel is debug, info, warning or error (default info).
 	LogLevel string
 	// LogFormat is text or json (default text).
 	LogFormat string
+}
+
+// StateFile returns the path of the file by which a publisher service hands
+// over to the next one: named like the IPC socket, in RunDirectory.
+func (c *Config) StateFile() string {
+	socket := c.IPCSocket()
+	if socket == "" {
+		return ""
+	}
+	return filepath.Join(cmp.Or(c.Wyvern.RunDirectory, filepath.Dir(socket)), filepath.Base(socket)+".state")
 }
 
 // IPCSocket returns the path of the socket where the IPC halves meet:

@@ -26,7 +26,14 @@ func (c *Config) IPC() driver.Config {
 }
 
 func (c *Config) hop() driver.Config {
+	spread := c.Wyvern.ResyncSpread
+	if spread == 0 {
+		spread = -1 // an option says 0 for what a Go struct can't
+	}
 	return driver.Config{
+		LostAfter:         c.Wyvern.LostAfter,
+		ResyncSpread:      spread,
+		NoReconnectSync:   !c.Wyvern.ReconnectSync,
 		MaxPayload:        int(c.Wyvern.MaxEventSize),
 		Retention:         c.Wyvern.Retention,
 		Queue:             c.Wyvern.WorkerQueue,

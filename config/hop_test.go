@@ -17,6 +17,7 @@ func TestHops(t *testing.T) {
 		"wyvern.max_subscribers=5", "wyvern.max_workers=6", "wyvern.max_per_address=4", "wyvern.max_subscriptions=7",
 		"wyvern.handshake_timeout=8s", "wyvern.heartbeat_interval=9s", "wyvern.heartbeat_timeout=10s",
 		"wyvern.reconnect_min=11s", "wyvern.reconnect_max=12s", "wyvern.worker_users=root,13,*",
+		"wyvern.lost_after=13s", "wyvern.resync_spread=0", "wyvern.reconnect_sync=false",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -25,6 +26,7 @@ func TestHops(t *testing.T) {
 		MaxPayload: 2 << 10, Retention: 3 << 20, Queue: 4 << 10, MaxSubscriptions: 7,
 		HandshakeTimeout: 8 * time.Second, HeartbeatInterval: 9 * time.Second, HeartbeatTimeout: 10 * time.Second,
 		ReconnectMin: 11 * time.Second, ReconnectMax: 12 * time.Second,
+		LostAfter: 13 * time.Second, ResyncSpread: -1, NoReconnectSync: true,
 	}
 	network, ipc := both, both
 	network.Transport, network.BindAddress, network.Port, network.MaxPeers = "ipc", "192.0.2.1", 9000, 5

@@ -40,8 +40,8 @@ type Capabilities struct {
 	// Ordered: messages of one publisher reach a subscriber in the order in
 	// which they were published.
 	Ordered bool `json:"ordered"`
-	// Lossy: messages may be dropped for a subscriber that stays connected
-	// (it is slow, a queue is full) without the driver telling.
+	// Lossy: messages may be dropped for a subscriber without a notice: it is
+	// slow, a queue is full, a connection was made again.
 	Lossy bool `json:"lossy"`
 	// Persistent: messages outlive the publisher.
 	Persistent bool `json:"persistent"`

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"io"
 	"log/slog"
 	"time"
 )
@@ -66,11 +67,31 @@ type Config struct {
 	ReconnectMin time.Duration
 	ReconnectMax time.Duration
 
+	// LostAfter is for how long a publisher may give no sign of life before a
+	// subscriber is told that it is gone; default 3.5 s.
+	LostAfter time.Duration
+
 	// Resync is a payload that tells a peer to compare itself with the
 	// database. A publisher that knows that a peer lost events sends it, once
 	// per topic that the peer holds, at that place in its stream. The core
 	// sets it.
 	Resync []byte
+	// ResyncSpread is the window over which resyncs of many topics or many peers
+	// are spread, so that not everybody reads the database at once: a
+	// subscriber's own, and what a publisher tells peers whose connection was
+	// made again; default 1 s. Negative: at once.
+	ResyncSpread time.Duration
+	// NoReconnectSync: a publisher does not tell peers of other makes to resync
+	// when their connection was made again, only when they fell behind.
+	NoReconnectSync bool
+
+	// Restore, if set, is what a publisher of the same driver wrote by Save: the
+	// new one goes on from there, under the same ID and Epoch. Read while
+	// opening only.
+	Restore io.Reader
+	// Crashed says that another instance ran here before and ended without
+	// handing over.
+	Crashed bool
 
 	// Params are options that only this driver has, as text from the
 	// configuration. An unknown one is an error that names the valid ones.
@@ -114,6 +135,10 @@ func (c Config) WithDefaults() Config {
 	def(&c.HandshakeTimeout, 10*time.Second)
 	def(&c.HeartbeatInterval, time.Second)
 	def(&c.HeartbeatTimeout, 3*time.Second)
+	def(&c.LostAfter, 3500*time.Millisecond)
+	if c.ResyncSpread == 0 {
+		c.ResyncSpread = time.Second
+	}
 	def(&c.ReconnectMin, 100*time.Millisecond)
 	def(&c.ReconnectMax, 10*time.Second)
 	if c.Log == nil {

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"io"
 	"net"
 )
 
@@ -40,6 +41,13 @@ type Drainer interface {
 type Bound interface {
 	// Addr is where it can be reached.
 	Addr() net.Addr
+}
+
+// Saver is a Publisher that can hand over to the next one of its driver, at a
+// planned restart: see Config.Restore.
+type Saver interface {
+	// Save writes what is retained. It is called after Close.
+	Save(w io.Writer) error
 }
 
 // Statuser is a half that can tell what it is doing.

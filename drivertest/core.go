@@ -245,11 +245,14 @@ func testCoreNumbers(p *place) {
 	seen := make(map[string]map[uint64]bool)
 	last := make(map[string]uint64)
 	for _, e := range got {
+		if p.caps.Lossy && e.Reason != "" {
+			continue // it can't know that it missed nothing
+		}
 		if seen[e.Topic] == nil {
 			seen[e.Topic] = make(map[uint64]bool)
 		}
 		if e.Epoch != pub.Epoch() || e.Seq == 0 || seen[e.Topic][e.Seq] {
-			p.Fatalf("epoch %x, number %d of %q: wrong or twice", e.Epoch, e.Seq, e.Topic)
+			p.Fatalf("epoch %x, number %d of %q (%s %s): wrong or twice", e.Epoch, e.Seq, e.Topic, e.Action, e.Reason)
 		}
 		seen[e.Topic][e.Seq] = true
 		if p.caps.Ordered && e.Seq != last[e.Topic]+1 {
@@ -281,8 +284,8 @@ func testCoreUnsubscribe(p *place) {
 				p.Errorf("Publish: %v", err)
 				return
 			}
-			if p.caps.Lossy {
-				pub.Flush(p.ctx)
+			if p.caps.Lossy || i%100 == 99 {
+				pub.Flush(p.ctx) // it is not about a backlog
 			}
 		}
 	}()

@@ -31,6 +31,11 @@ type Config struct {
 	// ID is the stable identity of this publisher. No two services may have
 	// the same.
 	ID string
+	// StateFile is by which this instance hands over to the next one at a
+	// planned restart: epoch, numbers, and the events that are retained, so that
+	// no subscriber has to resync. Its directory must exist. Empty: none; then
+	// every start is a new incarnation.
+	StateFile string
 	// DrainTimeout is how long the service that is told to stop goes on
 	// sending what it accepted; default 30 s, negative: not at all.
 	DrainTimeout time.Duration
@@ -82,6 +87,8 @@ func Run(ctx context.Context, cfg Config) error {
 type running struct {
 	cfg       Config
 	log       *slog.Logger
+	state     state
+	restored  bool // goes on where the last instance stopped
 	publisher *wyvern.Publisher
 	relay     *wyvern.Relay
 }
@@ -89,19 +96,11 @@ type running struct {
 // open opens the network first: a service that can't reach the nodes must not
 // take the socket away from one that can.
 func open(ctx context.Context, cfg Config) (*running, error) {
-	s := &running{cfg: cfg, log: cfg.Log}
-	var err error
-	s.publisher, err = wyvern.OpenPublisher(ctx, wyvern.PublisherOptions{
-		Driver: cfg.Network.Driver,
-		Alias:  cfg.Network.Alias,
-		Hop:    driver.Network,
-		ID:     cfg.ID,
-		Config: cfg.Network.Config,
-		Log:    cfg.Log.With("hop", driver.Network.String()),
-	})
-	if err != nil {
+	s := &running{cfg: cfg, log: cfg.Log, state: state{cfg.StateFile}}
+	if err := s.openPublisher(ctx); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
+	var err error
 	cfg.IPC.Config.ID = cfg.ID
 	s.relay, err = wyvern.OpenRelay(ctx, wyvern.RelayOptions{
 		Driver:    cfg.IPC.Driver,
@@ -112,9 +111,52 @@ func open(ctx context.Context, cfg Config) (*running, error) {
 		Log:       cfg.Log.With("hop", driver.IPC.String()),
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("ipc: %w", err), s.publisher.Close())
+		err = errors.Join(fmt.Errorf("ipc: %w", err), s.publisher.Close())
+		if s.restored {
+			s.handOver() // to whoever comes and can
+		}
+		return nil, err
+	}
+	if !s.restored { // the socket's directory exists by now
+		if err := s.state.running(); err != nil {
+			s.log.Warn("can't write the state file: the next instance won't go on where this one stops", "file", s.state.path, "error", err)
+		}
 	}
 	return s, nil
+}
+
+// openPublisher goes on where the last instance stopped, if that handed over.
+func (s *running) openPublisher(ctx context.Context) error {
+	last, err := s.state.read()
+	if err != nil {
+		s.log.Warn("the last instance's state can't be used; subscribers will be told to resync", "file", s.state.path, "error", err)
+	}
+	o := wyvern.PublisherOptions{
+		Driver: s.cfg.Network.Driver,
+		Alias:  s.cfg.Network.Alias,
+		Hop:    driver.Network,
+		ID:     s.cfg.ID,
+		Config: s.cfg.Network.Config,
+		Log:    s.log.With("hop", driver.Network.String()),
+	}
+	o.Config.Crashed = last.crashed
+	if last.saved != nil {
+		defer last.saved.Close()
+		restored := o
+		restored.Restore = last.saved
+		if s.publisher, err = wyvern.OpenPublisher(ctx, restored); err == nil {
+			if err = s.state.running(); err == nil {
+				s.restored = true
+				return nil
+			}
+			// A third instance would go on from there as well.
+			s.publisher.Close()
+		}
+		s.log.Warn("can't go on where the last instance stopped; subscribers will be told to resync", "file", s.state.path, "error", err)
+		o.Config.Crashed = true
+	}
+	s.publisher, err = wyvern.OpenPublisher(ctx, o)
+	return err
 }
 
 // run relays until ctx ends or the relay does.
@@ -190,6 +232,8 @@ func (s *running) drain(relayed <-chan error, stopRelay func()) error {
 	closed := s.relay.Close()
 	// 4. What was published is sent to the nodes, and the publisher closed.
 	flushed := s.flush(ctx)
+	// 5. What is retained is left for the next instance.
+	s.handOver()
 
 	err := errors.Join(left, closed, flushed)
 	s.log.Info("stopped", "drained", err == nil, "took", time.Since(start).Round(time.Millisecond), "status", s.status())
@@ -228,4 +272,12 @@ func (s *running) flush(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("drain network: events left behind after %v: %w", s.cfg.DrainTimeout, err)
+}
+
+// handOver leaves what the next instance needs to go on. That it can't is no
+// failure of this one: that one begins anew.
+func (s *running) handOver() {
+	if err := s.state.save(s.publisher.Save); err != nil {
+		s.log.Warn("can't hand over; subscribers will be told to resync", "file", s.state.path, "error", err)
+	}
 }

@@ -18,18 +18,21 @@
 //	               <-------     flowing      receivers: every stream has begun
 //	  full         ------->     senders      as fast as they can, or paced
 //	  mark         <------>     mark         a snapshot, twice: the window
+//	  look         <------>     look         a snapshot, within the window
 //	  stop         ------->     senders, then receivers with the counts sent
 //	               <-------     done         figures and losses
 //	  exit         ------->
 //
-// No step waits for a time to pass except the warm-up and the window itself. A
+// No step waits for a time to pass except the warm-up and the window itself, which
+// lasts longer where something must happen in it (trial.effect). A
 // child whose standard input ends exits at once, and the kernel kills it when
 // its parent dies.
 //
 // # Files
 //
 // A scenario is a short script: scenario_fanout.go, scenario_paced.go,
-// scenario_chain.go, scenario_ipc.go, scenario_subscriber.go. The roles they
-// start are in ours.go, libzmq.go, floor.go and reader.go. What a role may use is in
-// station.go; how the parent drives it is in process.go and trial.go.
+// scenario_chain.go, scenario_ipc.go, scenario_subscriber.go,
+// scenario_isolation.go. The roles they start are in ours.go, libzmq.go, floor.go,
+// reader.go, crowd.go and crowd_hostile.go. What a role may use is in station.go;
+// how the parent drives it is in process.go and trial.go.
 package main

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // roleArgument makes the binary a child that reads its job from standard input.
@@ -22,9 +25,9 @@ type job struct {
 	Role string
 	Kind string
 
-	Address     string        // reader, subscriber: of the publisher, host:port
+	Address     string        // reader, subscriber, crowd: of the publisher, host:port
 	Path        string        // service, puller: to bind; pusher: to connect
-	Subscribers int           // reader: how many; floor's publisher: how many to await
+	Subscribers int           // reader, crowd: how many; floor's publisher: how many to await
 	Workers     int           // receivers: how many senders there are
 	Worker      int           // pusher: which one
 	Gap         time.Duration // paced: between two events; 0: as fast as possible
@@ -33,6 +36,8 @@ type job struct {
 	HWM         int           // libzmq
 	Stamped     bool          // floor's publisher: bodies with epoch and seq
 	API         bool          // our publisher: through wyvern.Publisher
+	Retention   int64         // our publisher: bytes; 0: its default
+	Bulk        int           // our publisher, paced: size of a large event half-way between two; 0: none
 	Receives    bool          // reports when events flow
 }
 
@@ -52,6 +57,10 @@ func (j *job) run(ctx context.Context, st *station) error {
 		"puller/" + kindOurs:       runOurPuller,
 		"subscriber/" + kindLibzmq: runLibzmqSubscriber,
 		"subscriber/" + kindOurs:   runOurSubscriber,
+
+		"crowd/" + crowdStopped: runStopped,
+		"crowd/" + crowdSlow:    runSlow,
+		"crowd/" + crowdHostile: runHostile,
 	}
 	name := j.Role
 	if j.Kind != "" {
@@ -64,6 +73,15 @@ func (j *job) run(ctx context.Context, st *station) error {
 	return role(ctx, st)
 }
 
+// publisher is where the publisher is.
+func (j *job) publisher() (unix.Sockaddr, error) {
+	addr, err := netip.ParseAddrPort(j.Address)
+	if err != nil {
+		return nil, fmt.Errorf("publisher's address: %w", err)
+	}
+	return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}, nil
+}
+
 // Kinds of messages; doc.go has the conversation.
 const (
 	msgJob     = "job"
@@ -71,6 +89,7 @@ const (
 	msgTrickle = "trickle"
 	msgFlowing = "flowing"
 	msgFull    = "full"
+	msgLook    = "look"
 	msgMark    = "mark"
 	msgStop    = "stop"
 	msgDone    = "done"
@@ -84,7 +103,7 @@ type message struct {
 	Job      *job      `json:",omitempty"`
 	Address  string    `json:",omitempty"` // ready
 	Target   []uint64  `json:",omitempty"` // stop: events sent, per worker
-	Snapshot *snapshot `json:",omitempty"` // mark, done
+	Snapshot *snapshot `json:",omitempty"` // look, mark, done
 	Error    string    `json:",omitempty"`
 	NotBuilt bool      `json:",omitempty"`
 }

@@ -19,6 +19,7 @@ type options struct {
 	chainWorkers int
 	chainKind    string
 	ipcWorkers   []int
+	isolation    isolationOptions
 
 	rounds   int
 	duration time.Duration
@@ -32,6 +33,14 @@ type options struct {
 	check    bool
 }
 
+// isolationOptions are those of the isolation scenario.
+type isolationOptions struct {
+	subs     int // that behave
+	gap      time.Duration
+	bulk     int // bytes of large events per second
+	duration time.Duration
+}
+
 // pace is one size of the paced scenario.
 type pace struct {
 	subs int
@@ -41,7 +50,7 @@ type pace struct {
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
-	scenarios := f.String("scenario", "all", "comma-separated: fanout, paced, chain, ipc, subscriber")
+	scenarios := f.String("scenario", "all", "comma-separated: "+strings.Join(scenarioNames(), ", "))
 	rivals := f.String("rivals", "all", "comma-separated kinds: floor, libzmq, ours")
 	subs := f.String("subs", "10,100,1000", "fanout: subscribers")
 	paced := f.String("paced", "100:5ms,1000:30ms", "paced: subscribers and the gap between events")
@@ -49,6 +58,10 @@ func parseOptions(args []string) (*options, error) {
 	f.IntVar(&o.chainSubs, "chain-subs", 100, "chain: subscribers")
 	f.IntVar(&o.chainWorkers, "chain-workers", 4, "chain: worker processes")
 	f.StringVar(&o.chainKind, "worker", kindLibzmq, "chain: the workers of both rivals, libzmq or ours")
+	f.IntVar(&o.isolation.subs, "isolation-subs", 200, "isolation: subscribers that behave, of whom the figures are")
+	f.DurationVar(&o.isolation.gap, "isolation-gap", 10*time.Millisecond, "isolation: between two events, with a large one half-way")
+	f.IntVar(&o.isolation.bulk, "isolation-bulk", 3<<20, "isolation: bytes of large events per second")
+	f.DurationVar(&o.isolation.duration, "isolation-duration", 5*time.Second, "isolation: measured part of a run, longer until all who don't read have fallen behind")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds, the rivals interleaved in each")
 	f.DurationVar(&o.duration, "duration", 2*time.Second, "measured part of a run")
 	f.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "full load before the measured part")
@@ -93,6 +106,13 @@ func parseOptions(args []string) (*options, error) {
 	}
 	if o.chainKind != kindLibzmq && o.chainKind != kindOurs {
 		return nil, fmt.Errorf("-worker %q: want libzmq or ours", o.chainKind)
+	}
+	i := &o.isolation
+	if i.subs < 1 || i.duration <= 0 || i.gap < 10*time.Microsecond {
+		return nil, fmt.Errorf("-isolation-subs and -isolation-duration must be positive, -isolation-gap at least 10us")
+	}
+	if n := i.bulkSize(); n <= bodySize || n > maxBulk {
+		return nil, fmt.Errorf("-isolation-bulk %d: an event of %d bytes each %s, want more than %d and at most %d", i.bulk, n, i.gap, bodySize, maxBulk)
 	}
 	if o.rounds < 1 || o.chainSubs < 1 || o.duration <= 0 || o.window < 0 || o.hwm < 0 {
 		return nil, fmt.Errorf("-rounds, -chain-subs and -duration must be positive, -window and -hwm not negative")

@@ -13,6 +13,10 @@ import (
 // connected, sends or receives until the run stops (ctx ends then, and source.next
 // returns false), calls st.finish, and closes only after that.
 
+// resync is what the core gives a driver to tell ZeroMQ nodes that they lost
+// something: no event of this program, so that a receiver counts it apart.
+const resync = "\x81\xa6action\xa4sync"
+
 // local binds a free port of this machine.
 func local() driver.Config { return driver.Config{BindAddress: "127.0.0.1"} }
 
@@ -24,11 +28,14 @@ func runOurPublisher(_ context.Context, st *station) error {
 	if st.job.API {
 		return runOurAPIPublisher(ctx, st)
 	}
-	pub, err := zmq.Network{}.OpenPublisher(ctx, local())
+	cfg := local()
+	cfg.Retention, cfg.Resync = st.job.Retention, []byte(resync)
+	pub, err := zmq.Network{}.OpenPublisher(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer pub.Close()
+	st.reportStatus(pub.(driver.Statuser))
 	st.ready(pub.(driver.Bound).Addr().String())
 	if err := publishAll(ctx, st, pub); err != nil {
 		return err

@@ -109,6 +109,18 @@ func (p *process) await(ctx context.Context, kind string) (message, error) {
 	}
 }
 
+// complaint is the error that a child reported which nobody has waited for.
+func (p *process) complaint() error {
+	select {
+	case m, ok := <-p.messages:
+		if ok && m.Kind == msgError {
+			return fmt.Errorf("%s: %s", p.name, m.Error)
+		}
+	default:
+	}
+	return nil
+}
+
 // close ends the child, by force if it doesn't end by itself, and waits for it.
 func (p *process) close() {
 	close(p.quit)

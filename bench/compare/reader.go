@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -51,11 +50,10 @@ func (r *reader) connect() error {
 	if err := needFiles(n + 64); err != nil {
 		return err
 	}
-	addr, err := netip.ParseAddrPort(r.st.job.Address)
+	to, err := r.st.job.publisher()
 	if err != nil {
-		return fmt.Errorf("publisher's address: %w", err)
+		return err
 	}
-	to := &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create", err)
 	}

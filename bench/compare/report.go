@@ -107,28 +107,49 @@ func (r *row) valid() []figures {
 	return out
 }
 
-// judge makes the verdicts of the scenarios in which ours took part. Ours through
-// the API is reported and not judged.
+// judge makes the verdicts of the scenarios whose judged rivals took part.
 func (r *report) judge() {
 	r.Verdicts = nil
 	for _, s := range r.scenarios {
-		if !slices.Contains(r.rivals[s.name], oursRival) {
-			continue
-		}
 		for _, size := range s.sizes {
-			var libzmq []*row
-			for _, rival := range r.rivals[s.name] {
-				if row := r.row(s.name, size, rival); row != nil && rival.Kind == kindLibzmq {
-					libzmq = append(libzmq, row)
+			for _, c := range r.contests(s, size) {
+				for _, t := range s.targets {
+					v := t.judge(c)
+					v.Scenario, v.Size = s.name, size.String()
+					r.Verdicts = append(r.Verdicts, v)
 				}
-			}
-			for _, t := range s.targets {
-				v := t.judge(r.row(s.name, size, oursRival), libzmq)
-				v.Scenario, v.Size = s.name, size.String()
-				r.Verdicts = append(r.Verdicts, v)
 			}
 		}
 	}
+}
+
+// contests are ours against libzmq, or everybody against the baseline. Ours
+// through the API is reported and not judged.
+func (r *report) contests(s scenario, size size) []contest {
+	rivals := r.rivals[s.name]
+	if s.baseline != (rival{}) {
+		var out []contest
+		for _, rival := range rivals {
+			c := contest{name: rival.Name, judged: r.row(s.name, size, rival), opponent: s.baseline.Name}
+			if base := r.row(s.name, size, s.baseline); base != nil {
+				c.others = []*row{base}
+			}
+			if rival != s.baseline {
+				out = append(out, c)
+			}
+		}
+		return out
+	}
+	if !slices.Contains(rivals, oursRival) {
+		return nil
+	}
+	c := contest{name: oursRival.Name, judged: r.row(s.name, size, oursRival), opponent: kindLibzmq}
+	for _, rival := range rivals {
+		if row := r.row(s.name, size, rival); row != nil && rival.Kind == kindLibzmq {
+			c.others = append(c.others, row)
+		}
+	}
+	return []contest{c}
 }
 
 // missed says whether a target was missed or could not be judged.
@@ -152,7 +173,7 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "%s, congestion control %s; %d rounds of %s after %s; median [min max]\n",
 		namespace, m.Network.Congestion, r.Options.Rounds, r.Options.Duration, r.Options.Warmup)
 	for _, s := range r.scenarios {
-		fmt.Fprintf(w, "\n%s\n", s.name)
+		fmt.Fprintf(w, "\n%s\n", s.title())
 		for _, size := range s.sizes {
 			r.printSize(w, s, size)
 		}
@@ -162,15 +183,18 @@ func (r *report) print(w io.Writer) {
 func (r *report) printSize(w io.Writer, s scenario, size size) {
 	fmt.Fprintf(w, "\n  %s\n", size)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	timed := size.Gap > 0
+	timed, peers := size.Gap > 0, s.baseline != rival{}
 	fmt.Fprintf(tw, "  rival\tdeliveries/s\t%s CPU ns\tmachine CPU ns\t", s.billed)
 	if timed {
 		fmt.Fprint(tw, "p50 us\tp99 us\t")
 	}
+	if peers {
+		fmt.Fprint(tw, "peak RSS MB\tfell behind\trefused\t")
+	}
 	fmt.Fprint(tw, "lost\tvalid runs\n")
 	for _, rival := range r.rivals[s.name] {
 		if row := r.row(s.name, size, rival); row != nil {
-			row.print(tw, timed)
+			row.print(tw, timed, peers)
 		}
 	}
 	tw.Flush()
@@ -181,7 +205,7 @@ func (r *report) printSize(w io.Writer, s scenario, size size) {
 	}
 }
 
-func (r *row) print(w io.Writer, timed bool) {
+func (r *row) print(w io.Writer, timed, peers bool) {
 	if r.notBuilt {
 		fmt.Fprintf(w, "  %s\t%s\n", r.Rival.Name, errNotBuilt)
 		return
@@ -197,6 +221,12 @@ func (r *row) print(w io.Writer, timed bool) {
 		columns = append(columns,
 			formatSpread(spreadOf(valid, p50), micro),
 			formatSpread(spreadOf(valid, p99), micro))
+	}
+	if peers {
+		columns = append(columns,
+			formatSpread(spreadOf(valid, rss), mega),
+			formatSpread(spreadOf(valid, fellBehind), whole),
+			formatSpread(spreadOf(valid, refused), count))
 	}
 	var lost, wrong uint64
 	for _, run := range r.Runs {
@@ -234,6 +264,7 @@ func count(n float64) string {
 }
 
 func whole(n float64) string { return fmt.Sprintf("%.0f", n) }
+func mega(n float64) string  { return fmt.Sprintf("%.1f", n/(1<<20)) }
 func micro(n float64) string { return whole(n / 1000) }
 
 func (r *report) writeJSON(file string) error {

@@ -67,20 +67,69 @@ func TestTargetsOfTheOtherKinds(t *testing.T) {
 	rowOf := func(r rival, v float64) *row {
 		return &row{Rival: r, Runs: []run{{figures: figures{PerSecond: v}, Valid: true}}}
 	}
-	rivals := []*row{rowOf(oneThread, 1e6), rowOf(twoThreads, 2e6)}
+	against := func(v float64) contest {
+		return contest{judged: rowOf(oursRival, v), others: []*row{rowOf(oneThread, 1e6), rowOf(twoThreads, 2e6)}}
+	}
 	double := target{"events per second", perSecond, atLeast, 2}
-	if v := double.judge(rowOf(oursRival, 4e6), rivals); !v.Met || v.Against != twoThreads.Name {
+	if v := double.judge(against(4e6)); !v.Met || v.Against != twoThreads.Name {
 		t.Errorf("got %+v, want met against the faster variant", v)
 	}
-	if v := double.judge(rowOf(oursRival, 3.9e6), rivals); v.Met {
+	if v := double.judge(against(3.9e6)); v.Met {
 		t.Errorf("got %+v, want missed", v)
 	}
 	fast := target{"events per second", perSecond, reaches, 1.5e6}
-	if v := fast.judge(rowOf(oursRival, 1.5e6), nil); !v.Met {
+	if v := fast.judge(contest{judged: rowOf(oursRival, 1.5e6)}); !v.Met {
 		t.Errorf("got %+v, want met", v)
 	}
-	if v := fast.judge(rowOf(oursRival, 1.4e6), nil); v.Met {
+	if v := fast.judge(contest{judged: rowOf(oursRival, 1.4e6)}); v.Met {
 		t.Errorf("got %+v, want missed", v)
+	}
+}
+
+// A situation of isolation against healthy runs with a p99 of 1 ms and a peak of
+// 20 MB.
+func TestReportJudgesAgainstTheBaseline(t *testing.T) {
+	o := smallOptions(t)
+	s := isolation(o)
+	slow := s.rivals[3]
+	cases := []struct {
+		name string
+		f    figures
+		err  error
+		met  bool
+		want []string
+	}{
+		{"met", figures{Latency: &latency{P99: 12e5}, PeakRSS: 36 << 20}, nil, true, []string{
+			"lost by the others: 20% slow 0, target 0: met",
+			"p99 of the others: 20% slow / healthy = 1.200, target <= 1.20: met",
+			"publisher's peak RSS: 20% slow - healthy = 16.0 MB, target <= 16.0 MB: met"}},
+		{"missed", figures{Latency: &latency{P99: 121e4}, PeakRSS: 36<<20 + 1<<19}, nil, false, []string{
+			"= 1.210, target <= 1.20: MISSED", "= 16.5 MB, target <= 16.0 MB: MISSED"}},
+		{"lost", figures{Lost: 1, Disorder: 1}, nil, false, []string{
+			"20% slow 4, target 0: MISSED", "p99 of the others: no valid run of 20% slow, target <= 1.20: MISSING"}},
+		{"told to resync", figures{Other: 1}, nil, false, []string{"20% slow 2, target 0: MISSED"}},
+		{"failed", figures{}, errors.New("x"), false, []string{"lost by the others: a run of 20% slow failed, target 0: MISSING"}},
+	}
+	for _, c := range cases {
+		r := newReport(o, network{})
+		r.add(s, []rival{s.baseline, slow})
+		for round := range 2 {
+			r.record(s, s.sizes[0], s.baseline, round, figures{PerSecond: 1, Latency: &latency{P99: 1e6}, PeakRSS: 20 << 20}, nil)
+			f := c.f
+			f.PerSecond = 1
+			r.record(s, s.sizes[0], slow, round, f, c.err)
+		}
+		r.judge()
+		var out strings.Builder
+		r.print(&out)
+		for _, want := range c.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: no %q in:\n%s", c.name, want, out.String())
+			}
+		}
+		if len(r.Verdicts) != 3 || r.missed() == c.met {
+			t.Errorf("%s: %d verdicts, missed() = %v", c.name, len(r.Verdicts), r.missed())
+		}
 	}
 }
 
@@ -118,7 +167,8 @@ func TestReportWritesEveryRoundAsJSON(t *testing.T) {
 func TestOptionsRefuse(t *testing.T) {
 	for _, args := range []string{
 		"-scenario x", "-rivals x", "-subs 0", "-subs a", "-paced 100", "-paced 100:0s", "-ipc-workers 9",
-		"-chain-workers 0", "-worker x", "-rounds 0", "-duration 0s", "-hwm -1",
+		"-chain-workers 0", "-worker x", "-isolation-subs 0", "-isolation-gap 1us",
+		"-isolation-bulk 100", "-isolation-bulk 999999999", "-isolation-duration 0s", "-rounds 0", "-duration 0s", "-hwm -1",
 	} {
 		if _, err := parseOptions(strings.Fields(args)); err == nil {
 			t.Errorf("%s: want an error", args)

@@ -16,7 +16,19 @@ type scenario struct {
 	rivals  []rival
 	targets []target
 	billed  string // whose CPU time is reported
-	run     func(*trial, size, rival) (figures, error)
+	// baseline is what every other rival is judged against; none: ours is
+	// judged, against libzmq.
+	baseline rival
+	lasts    time.Duration // instead of -duration, if not 0
+	run      func(*trial, size, rival) (figures, error)
+}
+
+// title is the scenario's name, and how long it lasts if that is its own.
+func (s *scenario) title() string {
+	if s.lasts == 0 {
+		return s.name
+	}
+	return fmt.Sprintf("%s, for %s", s.name, s.lasts)
 }
 
 // size is how large a scenario is; what a scenario doesn't have is 0.
@@ -46,6 +58,8 @@ type rival struct {
 	Kind      string
 	IOThreads int
 	API       bool
+	Crowd     string `json:",omitempty"` // how some subscribers misbehave
+	Percent   int    `json:",omitempty"` // how many of all do
 }
 
 var (
@@ -65,10 +79,12 @@ func publishers(o *options) []rival {
 }
 
 func scenarios(o *options) []scenario {
-	return []scenario{fanout(o), paced(o), chain(o), ipc(o), subscriber(o)}
+	return []scenario{fanout(o), paced(o), chain(o), ipc(o), subscriber(o), isolation(o)}
 }
 
-func scenarioNames() []string { return []string{"fanout", "paced", "chain", "ipc", "subscriber"} }
+func scenarioNames() []string {
+	return []string{"fanout", "paced", "chain", "ipc", "subscriber", "isolation"}
+}
 
 // runScenarios runs what was asked for and records everything in the report. A
 // failed run is told at once and doesn't stop the others; the returned error is
@@ -105,6 +121,11 @@ func runScenarios(ctx context.Context, o *options, report *report) error {
 }
 
 func tryOnce(ctx context.Context, o *options, s scenario, size size, rival rival) (f figures, err error) {
+	if s.lasts > 0 {
+		longer := *o
+		longer.duration = s.lasts
+		o = &longer
+	}
 	t, err := newTrial(ctx, o)
 	if err != nil {
 		return f, err

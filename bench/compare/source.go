@@ -19,6 +19,8 @@ type source struct {
 	body []byte
 	seq  uint64
 	due  int64 // intended time of the next event when paced, ns
+
+	other []byte // the body of the next event but one: large and small take turns; nil without Bulk
 }
 
 // newSource locks the calling goroutine to its thread when the job is paced.
@@ -26,7 +28,11 @@ func newSource(st *station) *source {
 	if st.job.Gap > 0 {
 		runtime.LockOSThread()
 	}
-	return &source{st: st, body: newBody(st.job.Worker)}
+	s := &source{st: st, body: newBody(st.job.Worker)}
+	if n := st.job.Bulk; n > 0 {
+		s.other = append(newBody(st.job.Worker), make([]byte, n-bodySize)...)
+	}
+	return s
 }
 
 // next waits until the next event is due, and makes it. It returns false when
@@ -36,7 +42,11 @@ func (s *source) next() bool {
 		return false
 	}
 	s.seq++
-	countUp(s.body[seqAt : seqAt+digits])
+	if s.other != nil {
+		putDigits(s.body[seqAt:seqAt+digits], s.seq)
+	} else {
+		countUp(s.body[seqAt : seqAt+digits])
+	}
 	return true
 }
 
@@ -61,14 +71,22 @@ func (s *source) await() bool {
 }
 
 // awaitDue keeps to the grid however late the events before were: the latency
-// that they caused is part of what is measured.
+// that they caused is part of what is measured. Large events, half-way between
+// the others, have no time: they are checked and not measured.
 func (s *source) awaitDue() bool {
 	if s.due == 0 {
 		s.due = s.st.clock.now() / 1000 * 1000
 	}
-	s.due += int64(s.st.job.Gap)
+	gap := int64(s.st.job.Gap)
+	if s.other != nil {
+		gap /= 2
+		s.body, s.other = s.other, s.body
+	}
+	s.due += gap
 	sleepUntil(s.due)
-	putDigits(s.body[timeAt:timeAt+digits], uint64(s.due/1000))
+	if len(s.body) == bodySize {
+		putDigits(s.body[timeAt:timeAt+digits], uint64(s.due/1000))
+	}
 	return s.st.tally.phase() != phaseStop
 }
 

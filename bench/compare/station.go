@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
 )
 
 // errNotBuilt is returned by a role that does not exist yet; the parent skips
@@ -32,8 +36,9 @@ type station struct {
 	stop  context.CancelFunc
 	marks atomic.Int32 // how many so far: 1 is inside the window
 
-	mu  sync.Mutex
-	out *json.Encoder
+	mu     sync.Mutex
+	out    *json.Encoder   // guarded by mu
+	status driver.Statuser // guarded by mu; may be nil
 }
 
 // runRole is the main of every child. It returns the exit status.
@@ -83,6 +88,13 @@ func (st *station) open(in *bufio.Scanner) error {
 func (st *station) ready(address string) {
 	st.emit(message{Kind: msgReady, Address: address})
 	<-st.begin
+}
+
+// reportStatus makes what a driver knows of itself a part of snapshots.
+func (st *station) reportStatus(s driver.Statuser) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.status = s
 }
 
 // finish tells the parent the final counts and returns when the parent has
@@ -161,6 +173,9 @@ func (st *station) obey(in *bufio.Scanner) {
 			}
 		case msgFull:
 			atomic.StoreUint32(&st.tally.Phase, phaseFull)
+		case msgLook:
+			s := st.snapshot()
+			st.emit(message{Kind: msgLook, Snapshot: &s})
 		case msgMark:
 			s := st.snapshot()
 			st.marks.Add(1)
@@ -189,11 +204,13 @@ func (st *station) reportFlowing() {
 type snapshot struct {
 	At       int64 // CLOCK_MONOTONIC, ns
 	CPU      int64 // user + system of this process, ns
+	PeakRSS  int64 // of this process, bytes
 	Count    uint64
 	Lost     uint64
 	Disorder uint64
 	Other    uint64
-	Latency  *latency `json:",omitempty"`
+	Latency  *latency       `json:",omitempty"`
+	Status   *driver.Status `json:",omitempty"` // of our publisher
 }
 
 func (st *station) snapshot() snapshot {
@@ -201,14 +218,38 @@ func (st *station) snapshot() snapshot {
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &use); err != nil {
 		panic(err) // only a bad argument can fail
 	}
-	return snapshot{
+	s := snapshot{
 		At:       st.clock.now(),
 		CPU:      use.Utime.Nano() + use.Stime.Nano(),
+		PeakRSS:  peakRSS(),
 		Count:    atomic.LoadUint64(&st.tally.Count),
 		Lost:     atomic.LoadUint64(&st.tally.Lost),
 		Disorder: atomic.LoadUint64(&st.tally.Disorder),
 		Other:    atomic.LoadUint64(&st.tally.Other),
 	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.status != nil {
+		status := st.status.Status()
+		s.Status = &status
+	}
+	return s
+}
+
+// peakRSS is the most memory that this process ever had. Not getrusage's, which
+// begins with that of the process that started it.
+func peakRSS() int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		panic(err) // Linux always has it
+	}
+	_, rest, _ := strings.Cut(string(text), "\nVmHWM:")
+	kilobytes, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, err := strconv.ParseInt(kilobytes, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n << 10
 }
 
 func (st *station) emit(m message) {

@@ -76,6 +76,27 @@ func TestSourceStaysWithinTheWindow(t *testing.T) {
 	}
 }
 
+func TestPacedSourceAlternatesWithLargeEvents(t *testing.T) {
+	st := newTestStation(t, job{Gap: time.Millisecond, Bulk: 1000})
+	st.tally.Phase = phaseFull
+	src := newSource(st)
+	src.due = st.clock.now()/1000*1000 - int64(time.Second)
+	first := src.due
+	for i := range uint64(4) {
+		if !src.next() {
+			t.Fatal("source stopped")
+		}
+		size, due := 1000, int64(0)
+		if i%2 == 1 {
+			size, due = bodySize, first+int64(i+1)*int64(time.Millisecond)/2
+		}
+		want := event{seq: i + 1, sentAt: due}
+		if e, ok := parseEvent(src.body); !ok || e != want || len(src.body) != size {
+			t.Errorf("event %d is %+v, %v, %d bytes, want %+v, %d bytes", i, e, ok, len(src.body), want, size)
+		}
+	}
+}
+
 func TestPacedSourceKeepsToTheGridWhenLate(t *testing.T) {
 	st := newTestStation(t, job{Gap: time.Millisecond})
 	st.tally.Phase = phaseFull

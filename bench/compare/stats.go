@@ -1,6 +1,10 @@
 package main
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+)
 
 // latency is the distribution of receive time minus intended send time, in ns.
 type latency struct {
@@ -34,10 +38,12 @@ type figures struct {
 	PerSecond  float64  // deliveries
 	CPU        float64  // of the billed process, ns per delivery
 	MachineCPU float64  // of the whole machine, ns per delivery
+	PeakRSS    int64    // of the billed process up to the end of the window, bytes
 	Latency    *latency `json:",omitempty"`
 	Lost       uint64
 	Disorder   uint64
-	Other      uint64 // events that this program did not send, such as sync
+	Other      uint64         // events that this program did not send, such as sync
+	Status     *driver.Status `json:",omitempty"` // of our publisher at the end of the window
 }
 
 func newFigures(first, second marks, final snapshot) figures {
@@ -45,10 +51,12 @@ func newFigures(first, second marks, final snapshot) figures {
 	deliveries := rate(float64(second.receiver.Count-first.receiver.Count), second.receiver.At-first.receiver.At)
 	f := figures{
 		PerSecond: deliveries * 1e9,
+		PeakRSS:   second.billed.PeakRSS,
 		Latency:   final.Latency,
 		Lost:      final.Lost,
 		Disorder:  final.Disorder,
 		Other:     final.Other,
+		Status:    second.billed.Status,
 	}
 	if deliveries > 0 {
 		f.CPU = rate(float64(second.billed.CPU-first.billed.CPU), second.billed.At-first.billed.At) / deliveries
@@ -88,6 +96,8 @@ func perSecond(f figures) float64  { return f.PerSecond }
 func cpu(f figures) float64        { return f.CPU }
 func machineCPU(f figures) float64 { return f.MachineCPU }
 
+func rss(f figures) float64 { return float64(f.PeakRSS) }
+
 func p50(f figures) float64 {
 	if f.Latency == nil {
 		return 0
@@ -101,3 +111,23 @@ func p99(f figures) float64 {
 	}
 	return float64(f.Latency.P99)
 }
+
+// fellBehind is how many times a subscriber fell out of retention, refused how
+// many connections were turned away.
+func fellBehind(f figures) float64 {
+	if f.Status == nil {
+		return 0
+	}
+	return float64(f.Status.Lost)
+}
+
+func refused(f figures) float64 {
+	if f.Status == nil {
+		return 0
+	}
+	return float64(f.Status.Refused)
+}
+
+// harm are the events that did not arrive once and in order, or told somebody to
+// resync who had lost nothing.
+func harm(f figures) float64 { return float64(f.Lost + f.Disorder + f.Other) }

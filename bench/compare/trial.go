@@ -19,6 +19,10 @@ type trial struct {
 	dir      string   // for sockets
 	progress *os.File // shared memory, see tally.go
 	children []*process
+
+	// effect says why the window can't end yet, by a look at the billed
+	// process; nil: it ends when its time is over.
+	effect func(snapshot) error
 }
 
 // patience is what a run may take beyond its warm-up and its window.
@@ -77,6 +81,9 @@ func (t *trial) measure(senders []*process, receiver, billed *process) (figures,
 	if err := t.sleep(t.opts.duration); err != nil {
 		return figures{}, err
 	}
+	if err := t.awaitEffect(billed); err != nil {
+		return figures{}, err
+	}
 	second, err := t.mark(receiver, billed)
 	if err != nil {
 		return figures{}, err
@@ -86,6 +93,33 @@ func (t *trial) measure(senders []*process, receiver, billed *process) (figures,
 		return figures{}, err
 	}
 	return newFigures(first, second, final), nil
+}
+
+// lookEvery is how often awaitEffect looks.
+const lookEvery = 50 * time.Millisecond
+
+// awaitEffect returns when there is the effect without which the figures mean
+// nothing. A slow machine needs longer for it.
+func (t *trial) awaitEffect(p *process) error {
+	if t.effect == nil {
+		return nil
+	}
+	for {
+		if err := p.tell(message{Kind: msgLook}); err != nil {
+			return err
+		}
+		m, err := p.await(t.ctx, msgLook)
+		if err != nil {
+			return err
+		}
+		missing := t.effect(*m.Snapshot)
+		if missing == nil {
+			return nil
+		}
+		if err := t.sleep(lookEvery); err != nil {
+			return errors.Join(missing, err)
+		}
+	}
 }
 
 // begin returns when every stream has begun and the senders go at full speed.

@@ -30,6 +30,11 @@ func readyCommand(kind string) []byte {
 	return append([]byte{flagCommand, byte(len(b))}, b...)
 }
 
+// subscription is the message that subscribes to text (op 1) or cancels that (op 0).
+func subscription(op byte, text string) []byte {
+	return append([]byte{0, byte(1 + len(text)), op}, text...)
+}
+
 // dialSubscriber connects, shakes hands as SUB and subscribes to the topic. The
 // returned socket does not block.
 func dialSubscriber(address unix.Sockaddr) (fd int, err error) {
@@ -57,8 +62,7 @@ func dialSubscriber(address unix.Sockaddr) (fd int, err error) {
 	if err := shakeHands(fd, "SUB"); err != nil {
 		return -1, err
 	}
-	subscription := append([]byte{0, byte(1 + len(topic)), 1}, topic...)
-	if err := writeFull(fd, subscription); err != nil {
+	if err := writeFull(fd, subscription(1, topic)); err != nil {
 		return -1, err
 	}
 	return fd, os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))

@@ -49,6 +49,7 @@ func serviceConfig(c *config.Config, log *slog.Logger) service.Config {
 		ID:           c.PublisherID(),
 		Network:      service.Hop{Alias: c.DF.PubSubDriver, Config: c.Network()},
 		IPC:          service.Hop{Alias: c.DF.PubSubMultiprocDriver, Config: c.IPC()},
+		StateFile:    c.StateFile(),
 		DrainTimeout: c.Wyvern.DrainTimeout,
 		Log:          log,
 	}

@@ -34,7 +34,7 @@ func (Network) Capabilities() driver.Capabilities {
 		Name:       "zmq network",
 		Binds:      driver.Publishes,
 		Ordered:    true,
-		Lossy:      true,
+		Resumes:    true,
 		Filters:    true,
 		Confirms:   true,
 		Identifies: true,

@@ -15,6 +15,8 @@ var (
 	errCrowded          = errors.New("made room for another: it had not introduced itself")
 	errCrowdedHere      = errors.New("made room for another of the same origin: it had not introduced itself")
 	errClosed           = errors.New("closed") // by this side
+	errMissing          = errors.New("messages are missing")
+	errTwin             = errors.New("the publisher is connected already")
 
 	// errUnconfirmed is what a Flush returns that lost its service.
 	errUnconfirmed = errors.New("the service went before it confirmed what was written to it: some of it may be lost")

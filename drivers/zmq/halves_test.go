@@ -176,6 +176,11 @@ func (b *logBook) use(c *driver.Config) {
 	c.Log = slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
+// useAll makes it write everything there.
+func (b *logBook) useAll(c *driver.Config) {
+	c.Log = slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func (b *logBook) waitFor(t testing.TB, text string) {
 	t.Helper()
 	eventually(t, text+" in the log", func() bool { return strings.Contains(b.String(), text) })

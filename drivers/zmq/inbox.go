@@ -23,7 +23,7 @@ const (
 type chunk struct {
 	buf  []byte // what was read, up to the end of the last whole message
 	msgs []driver.Message
-	from *source
+	from *source // nil: of none
 }
 
 // source is one connection's place at the inbox.
@@ -103,6 +103,10 @@ func (in *inbox) put(c *chunk) bool {
 	}
 }
 
+// note hands notices over that belong to no place in a stream. It blocks while
+// the inbox is full.
+func (in *inbox) note(notices []driver.Message) { in.put(&chunk{msgs: notices}) }
+
 // receive implements driver.Subscriber.Receive.
 func (in *inbox) receive(ctx context.Context, dst []driver.Message) (int, error) {
 	if err := ctx.Err(); err != nil {
@@ -120,11 +124,14 @@ func (in *inbox) receive(ctx context.Context, dst []driver.Message) (int, error)
 	}
 	n := copy(dst, in.current.msgs[in.next:])
 	in.next += n
-	var bytes uint64
+	var messages, bytes uint64
 	for i := range dst[:n] {
+		if dst[i].Notice == driver.NoNotice {
+			messages++
+		}
 		bytes += uint64(len(dst[i].Payload))
 	}
-	in.messages.Add(uint64(n))
+	in.messages.Add(messages)
 	in.bytes.Add(bytes)
 	return n, nil
 }
@@ -135,7 +142,9 @@ func (in *inbox) turn(ctx context.Context) error {
 		in.current = nil
 		from := c.from
 		c.giveBack()
-		from.giveCredit()
+		if from != nil {
+			from.giveCredit()
+		}
 	}
 	in.next = 0
 	select {

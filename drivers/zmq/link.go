@@ -30,6 +30,7 @@ type link struct {
 	cfg     *driver.Config
 	peer    zmtp.Peer
 	ours    bool
+	resumes bool // it gives marks, and goes on from them
 	address string
 
 	closing sync.Once
@@ -46,7 +47,17 @@ type link struct {
 	pings   atomic.Bool  // the peer understands PING
 	waiting atomic.Int64 // since when the reader waits for input, in ns of the clock; 0: it doesn't
 	ttl     atomic.Int64 // the peer asked to be dropped when silent for so long, ns
-	onPong  func(context []byte)
+	silent  atomic.Int64 // since when, where that ended the link; 0: something else did
+
+	idle    atomic.Bool // all that came was read, and it ended with a message
+	hurried atomic.Bool // it was ended in a way that may have cost its peer messages
+	torn    bool        // it ended inside a message; the reader's own
+
+	received uint64 // messages; the reader's own, like
+	early    bool   // those that come now are needless: a notice will cover them
+	// onCommand, if set, is told of PONGs with a context and of commands that
+	// ZMTP doesn't know, and returns notices for this place in the stream.
+	onCommand func(name string, data []byte) ([]driver.Message, error)
 
 	malformed *atomic.Uint64
 	report    *refusals
@@ -102,6 +113,11 @@ func openLink(life context.Context, target endpoint, hello zmtp.HandshakeConfig,
 	release = context.AfterFunc(life, func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(cfg.HandshakeTimeout))
 	peer, rest, err := shake(conn, hello)
+	if err == nil {
+		if err = checkNeeds(&peer); err != nil {
+			_, _ = conn.Write(zmtp.AppendError(nil, errorText(err)))
+		}
+	}
 	if err != nil {
 		release()
 		conn.Close()
@@ -122,8 +138,18 @@ func newLink(conn net.Conn, cfg *driver.Config, peer zmtp.Peer) *link {
 		gone: make(chan struct{}),
 		wake: make(chan struct{}, 1),
 	}
+	l.resumes = version(&peer) >= versionResume
 	l.pings.Store(peer.Minor >= 1)
 	return l
+}
+
+// lastHeard returns when the peer gave its last sign of life, after the link
+// has ended. That a connection ends is one.
+func (l *link) lastHeard() int64 {
+	if since := l.silent.Load(); since != 0 {
+		return since
+	}
+	return clock()
 }
 
 // close ends the link for a reason. The first reason counts.
@@ -276,6 +302,7 @@ func (l *link) checkSilence(now int64) error {
 	silence := now - since
 	ttl := l.ttl.Load()
 	if ttl > 0 && silence > ttl || !l.patient && l.pings.Load() && silence > int64(l.cfg.HeartbeatTimeout) {
+		l.silent.CompareAndSwap(0, since)
 		return fmt.Errorf("%w for %s", errSilent, time.Duration(silence).Round(time.Millisecond))
 	}
 	return nil
@@ -286,36 +313,38 @@ func (l *link) malformedMessage(what string) {
 	l.report.note(what, l.address)
 }
 
-func (l *link) command(body []byte) error {
+func (l *link) command(body []byte) (notices []driver.Message, err error) {
 	name, data, err := zmtp.ParseCommand(body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch string(name) {
 	case zmtp.CommandPing:
 		ttl, context, err := zmtp.ParsePing(data)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		l.pings.Store(true)
 		l.ttl.Store(int64(ttl))
-		return l.answer(zmtp.AppendPong(nil, context))
+		return nil, l.answer(zmtp.AppendPong(nil, context))
 	case zmtp.CommandPong:
 		context, err := zmtp.ParsePong(data)
-		if err != nil {
-			return err
+		if err != nil || len(context) == 0 || l.onCommand == nil {
+			return nil, err
 		}
-		if l.onPong != nil && len(context) > 0 {
-			l.onPong(context)
-		}
+		return l.onCommand(zmtp.CommandPong, context)
 	case zmtp.CommandError:
 		reason, err := zmtp.ParseError(data)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return fmt.Errorf("peer reports: %q", reason)
+		return nil, fmt.Errorf("peer reports: %q", reason)
+	case commandFrom, commandMark:
+		if l.onCommand != nil && l.resumes {
+			return l.onCommand(string(name), data)
+		}
 	}
-	return nil // unknown commands are ignored
+	return nil, nil // unknown commands are ignored
 }
 
 // await waits for a duration or until ctx ends.

@@ -1,8 +1,10 @@
 package zmq
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +22,13 @@ const (
 	propertyID    = "X-Wyvern-Id"
 	propertyEpoch = "X-Wyvern-Epoch"
 
-	peerVersion = "1"
+	// propertyNeeds lists features, with commas, without which the peer is not
+	// understood. There are none so far.
+	propertyNeeds = "X-Wyvern-Needs"
+
+	peerVersion = "2"
+	// versionResume is the first version with marks and resume.
+	versionResume = 2
 )
 
 // ours are the properties that this process sends.
@@ -39,6 +47,34 @@ func ours(cfg *driver.Config) zmtp.Metadata {
 func isOurs(p *zmtp.Peer) bool {
 	_, ok := p.Properties.Get(propertyPeer)
 	return ok
+}
+
+// version returns which version of the extensions a peer speaks; 0: none.
+func version(p *zmtp.Peer) int {
+	text, _ := p.Properties.Get(propertyPeer)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// checkNeeds refuses a peer that can't be understood.
+func checkNeeds(p *zmtp.Peer) error {
+	needs, _ := p.Properties.Get(propertyNeeds)
+	if needs == "" {
+		return nil
+	}
+	return &zmtp.ProtocolError{Kind: zmtp.KindMetadata, Detail: fmt.Sprintf("the peer needs features that this version doesn't have: %.64q", needs)}
+}
+
+// errorText is what a peer that is refused is told.
+func errorText(err error) string {
+	var protocol *zmtp.ProtocolError
+	if errors.As(err, &protocol) {
+		return protocol.Detail
+	}
+	return err.Error()
 }
 
 // checkParams refuses options that this driver doesn't have: it has none

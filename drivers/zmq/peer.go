@@ -3,6 +3,8 @@ package zmq
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/internal/fanlog"
@@ -14,6 +16,14 @@ const maxRequest = 8 << 10
 
 // maxName is the longest topic that there is: a longer prefix matches none.
 const maxName = 255
+
+const (
+	// topicAll is the topic that a ZeroMQ node that subscribed to everything is
+	// told by: Dragonflow's for everybody.
+	topicAll = "D"
+	// noticeRoom is how many bytes of notices may wait to be sent to one peer.
+	noticeRoom = 32 << 10
+)
 
 // peer speaks ZMTP with one subscriber. It lives on a loop of the Fanout.
 type peer struct {
@@ -31,6 +41,21 @@ type peer struct {
 	requests requests
 	skip     bool // inside a message that is not a subscription
 	scratch  []byte
+
+	// Of one of ours: it resumes where it stood, or its stream has begun.
+	resumes bool
+	begun   bool
+	resume  bool
+	epoch   uint64
+	offset  uint64
+
+	owed []owed // of a ZeroMQ node: what it is to be told to resync
+}
+
+// owed is a subscription whose holder is to be told to resync.
+type owed struct {
+	text string
+	at   time.Time
 }
 
 // Input implements fanlog.Handler.
@@ -54,9 +79,16 @@ func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
 		h.info = h.hs.Peer()
 		h.hs = nil
 		h.ours = isOurs(&h.info)
+		h.resumes = version(&h.info) >= versionResume
 		h.pings = h.info.Minor >= 1
 		h.pub.introduced.Add(1)
-		s.Activate()
+		if err := checkNeeds(&h.info); err != nil {
+			_ = s.Send(zmtp.AppendError(nil, errorText(err)))
+			return n, err
+		}
+		if !h.resumes {
+			h.begin(s)
+		}
 		h.pub.cfg.Log.Debug("subscriber connected", "peer", h.address, "ours", h.ours,
 			"version", fmt.Sprintf("%d.%d", h.info.Major, h.info.Minor))
 	}
@@ -81,6 +113,9 @@ func (h *peer) frame(s *fanlog.Session, f zmtp.Frame) error {
 	if h.skip && f.Command {
 		return errInside
 	}
+	if !h.begun && !h.resume && !isResume(f) {
+		h.begin(s)
+	}
 	if !f.Command && (h.skip || f.More) {
 		// A message of several frames: SUB peers have no business to send one.
 		if !h.skip {
@@ -104,12 +139,13 @@ func (h *peer) frame(s *fanlog.Session, f zmtp.Frame) error {
 	case op == zmtp.Subscribe && h.ours:
 		return s.Subscribe(string(topic))
 	case op == zmtp.Subscribe:
-		return s.SubscribePrefix(string(topic))
+		return h.subscribeNode(s, string(topic))
 	case op == zmtp.Cancel && h.ours:
 		s.Unsubscribe(string(topic))
 		return nil
 	case op == zmtp.Cancel:
 		s.UnsubscribePrefix(string(topic))
+		h.owed = slices.DeleteFunc(h.owed, func(o owed) bool { return o.text == string(topic) })
 		return nil
 	case f.Command:
 		return h.command(s, f.Body)
@@ -136,7 +172,22 @@ func (h *peer) command(s *fanlog.Session, body []byte) error {
 		}
 		h.ttl, h.pings = ttl, true
 		h.scratch = zmtp.AppendPong(h.scratch[:0], context)
+		if h.begun && h.resumes {
+			if offset, messages, whole := s.Position(); whole {
+				h.scratch = appendMark(h.scratch, offset, messages)
+			}
+		}
 		return s.Send(h.scratch)
+	case commandResume:
+		if h.resumes && !h.begun {
+			h.epoch, h.offset, err = parseNumbers(commandResume, data)
+			h.resume = err == nil
+			return err
+		}
+	case commandGo:
+		if h.resume {
+			return h.goOn(s)
+		}
 	case zmtp.CommandError:
 		reason, err := zmtp.ParseError(data)
 		if err != nil {
@@ -147,6 +198,90 @@ func (h *peer) command(s *fanlog.Session, body []byte) error {
 	return nil // unknown commands are ignored
 }
 
+// isResume says whether a frame is the command that asks to go on somewhere.
+func isResume(f zmtp.Frame) bool {
+	if !f.Command {
+		return false
+	}
+	name, _, err := zmtp.ParseCommand(f.Body)
+	return err == nil && string(name) == commandResume
+}
+
+// begin lets events flow.
+func (h *peer) begin(s *fanlog.Session) {
+	h.begun = true
+	s.Activate()
+}
+
+// goOn lets events flow from where the peer said, if they are retained.
+func (h *peer) goOn(s *fanlog.Session) error {
+	h.resume = false
+	head, _, _ := s.Position() // it is not active yet: that of the log
+	how := fromHead
+	if h.epoch == h.pub.cfg.Epoch && s.Resume(h.offset) {
+		how = fromMark
+	}
+	h.begin(s)
+	h.scratch = appendFrom(h.scratch[:0], how, head)
+	return s.Send(h.scratch)
+}
+
+// Mark implements fanlog.Marker.
+func (h *peer) Mark(s *fanlog.Session, offset, messages uint64) {
+	if !h.resumes {
+		return
+	}
+	h.scratch = appendMark(h.scratch[:0], offset, messages)
+	if err := s.Send(h.scratch); err != nil {
+		s.End(err)
+	}
+}
+
+// subscribeNode adds a subscription of a ZeroMQ node. One that was made again
+// after its connection ended is told to resync, some time in the window.
+func (h *peer) subscribeNode(s *fanlog.Session, text string) error {
+	if err := s.SubscribePrefix(text); err != nil {
+		return err
+	}
+	cfg := &h.pub.cfg
+	if cfg.Resync == nil || cfg.NoReconnectSync {
+		return nil
+	}
+	now := time.Now()
+	if h.pub.ended.remade(host(h.address), text, now) {
+		h.owed = append(h.owed, owed{text, now.Add(rand.N(max(cfg.ResyncSpread, 1)))})
+		h.tellOwed(s, now)
+	}
+	return nil
+}
+
+// tellOwed tells a ZeroMQ node what is due, as much as there is room for.
+func (h *peer) tellOwed(s *fanlog.Session, now time.Time) {
+	kept := h.owed[:0]
+	for i, o := range h.owed {
+		if s.Unsent() > noticeRoom {
+			kept = append(kept, h.owed[i:]...)
+			break
+		}
+		if o.at.After(now) {
+			kept = append(kept, o)
+			continue
+		}
+		topic := o.text
+		if topic == "" {
+			topic = topicAll
+		}
+		h.scratch = zmtp.AppendMessage2(h.scratch[:0], []byte(topic), h.pub.cfg.Resync)
+		if err := s.Send(h.scratch); err != nil {
+			s.End(err)
+			return
+		}
+	}
+	if h.owed = kept; len(kept) == 0 {
+		h.owed = nil
+	}
+}
+
 // Tick implements fanlog.Handler.
 func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 	cfg := &h.pub.cfg
@@ -155,6 +290,9 @@ func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 			return errHandshakeTimeout
 		}
 		return nil
+	}
+	if len(h.owed) > 0 {
+		h.tellOwed(s, now)
 	}
 	if behind, _ := s.Behind(); behind || s.Unsent() > 0 || s.Paused() {
 		// It doesn't read at the moment, or isn't read, so it can't be asked.
@@ -174,28 +312,40 @@ func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 	return nil
 }
 
-// Lost implements fanlog.Handler: the subscriber is told, for each of its
-// subscriptions, to compare itself with the database. More than fit are told
-// by ending the connection, which its own side notices.
+// Lost implements fanlog.Handler: one of ours is told so; a ZeroMQ node is told,
+// for each of its subscriptions, to compare itself with the database.
 func (h *peer) Lost(s *fanlog.Session) {
-	if resync := h.pub.cfg.Resync; resync != nil {
-		exact, prefixes := s.Subscriptions()
-		for _, topic := range append(exact, prefixes...) {
-			h.scratch = zmtp.AppendMessage2(h.scratch[:0], []byte(topic), resync)
-			if err := s.Send(h.scratch); err != nil {
-				s.End(err)
-				break
-			}
-		}
-	}
 	h.pub.refusals.note("subscriber fell behind and lost events; told to resync", h.address)
+	if h.resumes {
+		offset, messages, _ := s.Position()
+		h.scratch = appendFrom(h.scratch[:0], fromHead, offset)
+		h.scratch = appendMark(h.scratch, offset, messages)
+		if err := s.Send(h.scratch); err != nil {
+			s.End(err)
+		}
+		return
+	}
+	if h.pub.cfg.Resync == nil {
+		return
+	}
+	exact, prefixes := s.Subscriptions()
+	now := time.Now()
+	h.owed = h.owed[:0] // they are among these
+	for _, text := range append(exact, prefixes...) {
+		h.owed = append(h.owed, owed{text, now})
+	}
+	h.tellOwed(s, now)
 }
 
 // Closed implements fanlog.Handler.
-func (h *peer) Closed(_ *fanlog.Session, reason error) {
+func (h *peer) Closed(s *fanlog.Session, reason error) {
 	h.guest.leave()
 	if h.hs == nil {
 		h.pub.introduced.Add(-1)
+		if !h.ours {
+			_, texts := s.Subscriptions()
+			h.pub.ended.end(host(h.address), texts, time.Now())
+		}
 		if isProtocol(reason) {
 			h.pub.malformed.Add(1)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -27,6 +28,7 @@ type publisher struct {
 	headers  []byte         // likewise
 
 	hello     zmtp.HandshakeConfig
+	ended     *ended
 	admission *admission
 	refusals  refusals
 	messages  atomic.Uint64
@@ -57,22 +59,32 @@ func openPublisher(ctx context.Context, cfg driver.Config) (*publisher, error) {
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
+	gone := newEnded(cfg.Crashed, now)
 	fan, err := fanlog.New(fanlog.Options{
+		Restore:          cfg.Restore,
 		Retention:        max(cfg.Retention, 8*int64(cfg.MaxPayload)),
 		MaxSubscriptions: cfg.MaxSubscriptions,
 		Tick:             min(cfg.HeartbeatInterval/2, 250*time.Millisecond),
 		Log:              cfg.Log,
 	})
+	if err == nil && cfg.Restore != nil {
+		if err = gone.restore(cfg.Restore, now); err != nil {
+			fan.Close()
+		}
+	}
 	if err != nil {
 		l.Close()
 		return nil, err
 	}
+	cfg.Restore = nil
 	p := &publisher{
 		cfg:       cfg,
 		listener:  l,
 		fan:       fan,
 		admission: newAdmission(cfg.MaxPeers, cfg.MaxPerAddress),
 		hello:     zmtp.HandshakeConfig{SocketType: zmtp.Pub, AsServer: true, Properties: ours(&cfg)},
+		ended:     gone,
 		refusals:  refusals{log: cfg.Log, what: "subscriber refused"},
 		closed:    make(chan struct{}),
 	}
@@ -191,6 +203,14 @@ func (p *publisher) Close() error {
 	})
 	p.wg.Wait()
 	return p.fan.Close()
+}
+
+// Save implements driver.Saver.
+func (p *publisher) Save(w io.Writer) error {
+	if err := p.fan.Save(w); err != nil {
+		return err
+	}
+	return p.ended.save(w)
 }
 
 // Addr implements driver.Bound.

@@ -261,7 +261,12 @@ func (p *pusher) connect() (up bool, err error) {
 	k.patient = true // a service that is stopped still has what was sent
 	k.mute = true
 	k.malformed, k.report = &p.malformed, &p.refusals
-	k.onPong = func(context []byte) { p.pong(k, context) }
+	k.onCommand = func(name string, data []byte) ([]driver.Message, error) {
+		if name == zmtp.CommandPong {
+			p.pong(k, data)
+		}
+		return nil, nil
+	}
 	p.mu.Lock()
 	p.link, p.why = k, nil
 	p.notifyLocked()

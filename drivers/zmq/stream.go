@@ -66,6 +66,7 @@ func (l *link) read(in *inbox, rest []byte, limit int, src *driver.Source) {
 		}
 		if err != nil {
 			l.close(err)
+			l.torn = s.have > s.used || s.skip || len(s.parked) > 0
 			if s.chunk != nil && len(s.chunk.msgs) > 0 && l.reason != errClosed {
 				s.deliver(true) // what came before the fault
 			}
@@ -153,8 +154,12 @@ func (s *stream) attempt(fd uintptr) bool {
 		}
 	}
 	if s.err == unix.EAGAIN {
+		s.link.idle.Store(s.have == s.used)
 		s.park()
 		return false
+	}
+	if s.link.idle.Load() {
+		s.link.idle.Store(false)
 	}
 	return true
 }
@@ -205,9 +210,11 @@ func (s *stream) parse() (need int, err error) {
 		case f.Command && s.skip:
 			return 0, errInside
 		case f.Command:
-			if err := l.command(f.Body); err != nil {
+			notices, err := l.command(f.Body)
+			if err != nil {
 				return 0, err
 			}
+			c.msgs = append(c.msgs, notices...)
 			s.used += n
 			continue
 		case l.mute:
@@ -235,6 +242,10 @@ func (s *stream) parse() (need int, err error) {
 		if body.More {
 			s.skip = true
 			l.malformedMessage("message has more than two frames")
+			continue
+		}
+		l.received++
+		if l.early {
 			continue
 		}
 		c.msgs = append(c.msgs, driver.Message{Topic: f.Body, Payload: body.Body, Source: s.src})

@@ -2,14 +2,14 @@ package zmq
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
-	"github.com/wyvern-pubsub/wyvern/internal/backoff"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
@@ -28,26 +28,16 @@ type subscriber struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex
-	topics  map[string]struct{}
-	lines   map[endpoint]*line
-	changed chan struct{} // closed and replaced when a line's state changes
-	token   uint64
-	closed  bool
-}
-
-// line keeps one publisher connected.
-type line struct {
-	sub    *subscriber
-	target endpoint
-	ctx    context.Context // ends with Disconnect
-	cancel context.CancelFunc
-
-	// Guarded by sub.mu.
-	link      *link  // nil while not connected
-	sent      uint64 // token of the latest PING that follows subscriptions
-	confirmed uint64 // the latest that came back
-	why       error  // why it isn't connected
+	mu        sync.Mutex
+	topics    map[string]struct{}
+	awaited   map[string]int // topics for whose confirmation a Subscribe waits
+	lines     map[endpoint]*line
+	histories []*history       // of every publisher there is, and some that were
+	late      []driver.Message // notices that are given unless somebody awaits
+	later     *time.Timer      // when
+	changed   chan struct{}    // closed and replaced when a line's state changes
+	token     uint64
+	closed    bool
 }
 
 func openSubscriber(cfg driver.Config) (*subscriber, error) {
@@ -60,6 +50,7 @@ func openSubscriber(cfg driver.Config) (*subscriber, error) {
 		in:       newInbox(),
 		refusals: refusals{log: cfg.Log, what: "publisher refused"},
 		topics:   make(map[string]struct{}),
+		awaited:  make(map[string]int),
 		lines:    make(map[endpoint]*line),
 		changed:  make(chan struct{}),
 	}
@@ -115,6 +106,7 @@ func (s *subscriber) Disconnect(uri string) error {
 			// come by this one as well.
 			l.link.close(errClosed)
 		}
+		s.forgetLocked(l.history)
 		s.notifyLocked()
 	}
 	return nil
@@ -136,31 +128,56 @@ func (s *subscriber) Subscribe(ctx context.Context, topics ...string) error {
 			added = append(added, t)
 		}
 	}
-	type waiter struct {
-		line  *line
-		link  *link
-		token uint64
+	for _, h := range s.histories {
+		h.add(added)
 	}
-	var waiting []waiter
+	for _, t := range topics {
+		s.awaited[t]++
+	}
+	var waits []wait
 	for _, l := range s.lines {
 		if l.link == nil {
 			continue
 		}
-		if len(added) > 0 {
-			l.askLocked(added)
+		if len(added) > 0 && !l.history.catching {
+			l.askLocked()
 		}
-		waiting = append(waiting, waiter{l, l.link, l.sent})
+		waits = append(waits, wait{l, l.link, l.history})
 	}
 	s.mu.Unlock()
-	for _, w := range waiting {
-		err := s.until(ctx, func() bool {
-			return w.line.link != w.link || w.line.confirmed >= w.token
-		})
-		if err != nil {
-			return err
+	err := s.until(ctx, func() bool {
+		return !slices.ContainsFunc(waits, func(w wait) bool { return w.line.link == w.link && w.history.waits(topics) })
+	})
+	s.endWait(topics, waits, err)
+	return err
+}
+
+// wait is a connection on which a Subscribe waits.
+type wait struct {
+	line    *line
+	link    *link
+	history *history
+}
+
+// endWait undoes what Subscribe said of its waiting. Where the connection went
+// meanwhile the caller doesn't know that: it is told when the topics are in
+// force.
+func (s *subscriber) endWait(topics []string, waits []wait, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range topics {
+		if s.awaited[t]--; s.awaited[t] == 0 {
+			delete(s.awaited, t)
 		}
 	}
-	return nil
+	for _, w := range waits {
+		if err != nil || w.line.link == w.link {
+			continue
+		}
+		for _, t := range topics {
+			w.history.wanted.rely(t)
+		}
+	}
 }
 
 // Unsubscribe implements driver.Subscriber.
@@ -177,6 +194,9 @@ func (s *subscriber) Unsubscribe(_ context.Context, topics ...string) error {
 			removed = append(removed, t)
 		}
 	}
+	for _, h := range s.histories {
+		h.drop(removed)
+	}
 	for _, l := range s.lines {
 		if l.link == nil || len(removed) == 0 {
 			continue
@@ -190,14 +210,16 @@ func (s *subscriber) Unsubscribe(_ context.Context, topics ...string) error {
 	return nil
 }
 
-// Await implements driver.Awaiter.
+// Await implements driver.Awaiter. A line that leads nowhere counts as the
+// publisher to which it led last, which another one may have connected.
 func (s *subscriber) Await(ctx context.Context) error {
 	err := s.until(ctx, func() bool {
 		for _, l := range s.lines {
-			if l.link == nil || l.confirmed < l.sent {
+			if l.history == nil || l.history.line == nil || !l.history.complete() {
 				return false
 			}
 		}
+		s.late = nil // who awaits needs not be told
 		return true
 	})
 	if err == nil || !errors.Is(err, ctx.Err()) {
@@ -244,6 +266,9 @@ func (s *subscriber) Close() error {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
+		if s.later != nil {
+			s.later.Stop()
+		}
 		close(s.in.closed)
 		s.cancel()
 		s.notifyLocked()
@@ -269,117 +294,5 @@ func (s *subscriber) Status() driver.Status {
 		Bytes:     s.in.bytes.Load(),
 		Refused:   s.refusals.count.Load(),
 		Malformed: s.malformed.Load(),
-	}
-}
-
-// run connects again and again.
-func (l *line) run() {
-	s := l.sub
-	pause := &backoff.Backoff{Min: s.cfg.ReconnectMin, Max: s.cfg.ReconnectMax}
-	for l.ctx.Err() == nil {
-		up, err := l.connect()
-		if l.ctx.Err() != nil {
-			return
-		}
-		switch {
-		case isRefusal(err): // it will do the same again: not at once
-			s.refusals.add(l.target.String(), err)
-			if up && isProtocol(err) {
-				s.malformed.Add(1)
-			}
-		case up:
-			pause.Reset()
-			s.cfg.Log.Info("publisher lost", "uri", l.target.String(), "reason", err)
-		default:
-			s.cfg.Log.Debug("publisher not reached", "uri", l.target.String(), "reason", err)
-		}
-		s.mu.Lock()
-		l.why = err
-		s.mu.Unlock()
-		if await(l.ctx, pause.Next()) != nil {
-			return
-		}
-	}
-}
-
-// connect makes one connection and serves it until it ends. up says whether it
-// came about.
-func (l *line) connect() (up bool, err error) {
-	s := l.sub
-	k, rest, release, err := openLink(l.ctx, l.target, s.hello, &s.cfg)
-	if err != nil {
-		return false, err
-	}
-	defer release()
-	k.malformed, k.report = &s.malformed, &s.refusals
-	k.onPong = func(context []byte) { l.pong(k, context) }
-	id, _ := k.peer.Properties.Get(propertyID)
-	if id == "" {
-		id = l.target.String()
-	}
-	src := &driver.Source{Publisher: id, Address: l.target.String()}
-
-	s.mu.Lock()
-	if l.ctx.Err() != nil { // Disconnect or Close came first
-		s.mu.Unlock()
-		k.close(errClosed)
-		return false, errClosed
-	}
-	l.link = k
-	l.why = nil
-	all := make([]string, 0, len(s.topics))
-	for t := range s.topics {
-		all = append(all, t)
-	}
-	l.askLocked(all)
-	s.notifyLocked()
-	s.mu.Unlock()
-	s.cfg.Log.Info("publisher connected", "uri", l.target.String(), "id", id)
-
-	var writer sync.WaitGroup
-	writer.Go(func() { k.write(nil) })
-	k.read(s.in, rest, s.cfg.MaxPayload+envelopeGrowth, src)
-	k.close(errClosed)
-	writer.Wait()
-
-	s.mu.Lock()
-	l.link = nil
-	s.notifyLocked()
-	s.mu.Unlock()
-	return true, k.reason
-}
-
-// askLocked requests topics, and a sign that the request arrived.
-func (l *line) askLocked(topics []string) {
-	k, s := l.link, l.sub
-	var p []byte
-	for _, t := range topics {
-		p = zmtp.AppendSubscribe(p, k.peer.Minor, []byte(t))
-	}
-	s.token++
-	l.sent = s.token
-	if k.pings.Load() {
-		var context [8]byte
-		binary.BigEndian.PutUint64(context[:], l.sent)
-		p = zmtp.AppendPing(p, 0, context[:])
-	} else {
-		l.confirmed = l.sent
-	}
-	if len(p) > 0 {
-		k.send(p)
-	}
-}
-
-// pong notes a sign that came back.
-func (l *line) pong(k *link, context []byte) {
-	if len(context) != 8 {
-		return
-	}
-	s := l.sub
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l.link == k {
-		l.confirmed = max(l.confirmed, min(l.sent, binary.BigEndian.Uint64(context)))
-		s.notifyLocked()
 	}
 }

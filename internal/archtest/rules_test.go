@@ -24,7 +24,7 @@ var rules = []rule{
 	},
 	{
 		pkg:  ".",
-		ours: []string{"driver", "internal/envelope", "internal/backoff", "internal/lograte"},
+		ours: []string{"driver", "internal/envelope", "internal/tracker", "internal/numbering", "internal/plant", "internal/backoff", "internal/lograte"},
 		why:  "the core works with every driver because it knows none, and whoever imports it gets no dependency",
 	},
 	{
@@ -92,6 +92,25 @@ var rules = []rule{
 		why: "a leaf: a codec is pure code, without dependencies",
 	},
 	{
+		pkg:  "internal/tracker",
+		ours: []string{"internal/plant"},
+		why:  "a state machine that a simulation drives, without I/O, a clock or dependencies",
+	},
+	{
+		pkg:  "internal/numbering",
+		ours: []string{"internal/plant"},
+		why:  "a state machine that a simulation drives, without I/O, a clock or dependencies",
+	},
+	{
+		pkg:  "internal/sim",
+		ours: []string{"internal/tracker", "internal/numbering", "internal/plant"},
+		why:  "it simulates the pure state machines, and nothing that has a clock of its own",
+	},
+	{
+		pkg: "internal/plant",
+		why: "a leaf: a constant, unless bugs are planted",
+	},
+	{
 		pkg: "internal/backoff",
 		why: "a leaf: it computes delays",
 	},
@@ -114,6 +133,32 @@ var rules = []rule{
 		why:   "end-to-end tests drive real processes",
 	},
 	{
+		pkg: "chaos/validator",
+		why: "whoever judges the product must not share an error with it: it knows nothing but the log",
+	},
+	{
+		pkg: "chaos/proxy",
+		why: "it breaks connections of anybody, and reads the wire with eyes of its own",
+	},
+	{
+		pkg:   "chaos/actor",
+		ours:  []string{".", "driver", "drivers/all", "chaos/validator"},
+		third: []string{sys},
+		why:   "workers and nodes as users would write them, on the public API, that log what they see",
+	},
+	{
+		pkg:   "chaos/campaign",
+		ours:  []string{".", "driver", "drivers/all", "chaos/*"},
+		third: []string{sys},
+		why:   "campaigns drive real processes, and see of the product what users see",
+	},
+	{
+		pkg:   "chaos/cmd/*",
+		ours:  []string{"chaos/*"},
+		third: []string{sys},
+		why:   "the program that runs campaigns, and the parts of them",
+	},
+	{
 		pkg:  "examples/*",
 		ours: []string{".", "driver", "config", "drivers/*", "service"},
 		why:  "an example shows what users can do, so it has public packages only",
@@ -124,6 +169,7 @@ var rules = []rule{
 var unimportable = map[string]string{
 	"bench/...":         "bench compares with rivals through cgo: it depends on the product and never the other way round",
 	"cmd/*":             "the compiler lets nobody import a program",
+	"chaos/cmd/*":       "the compiler lets nobody import a program",
 	"e2e/...":           "end-to-end tests sit on top of everything",
 	"examples/...":      "examples are read, not used",
 	"tools/...":         "tools are a module of their own, so that they stay out of the product's go.sum",

@@ -7,6 +7,7 @@
 //	fan.Attach(fd, handler, greeting) // a connected, non-blocking socket
 //	n, err := fan.Append(ctx, frames) // events, as the bytes of the wire
 //	err = fan.Flush(ctx)
+//	err = fan.Save(file)              // for Options.Restore of the next Fanout
 //	err = fan.Close()
 //
 // The package knows nothing of a protocol. A Handler reads what a peer sends,
@@ -47,6 +48,12 @@
 // takes something again, and it goes on with what is appended then. It is lost
 // even when none of the retired events matched: nobody looked.
 //
+// The log counts its events: an event's offset is the number of those before
+// it. A session may be put back to an offset that is retained (Resume), and
+// knows where it stands (Position), so that a peer can be told from time to
+// time (Marker), and can go on from there with another connection, even to
+// another Fanout that took over the log (Save, Options.Restore).
+//
 // Append waits for sessions that do their best, and only for those; who is one
 // of them is told in throttle.go.
 //
@@ -60,7 +67,8 @@
 // Two locks are shared with the loops: loop.mail.mu (tasks for a loop) and
 // log.mu (the log). Both are leaves, never held together and never across a
 // system call, but for log.free.mu (retired segments), which may be taken under
-// log.mu. A segment is counted: once by the log while it is retained, and once
+// log.mu. A loop takes log.mu once a round, and when a session asks for a topic
+// that nobody on the loop holds or for an offset. A segment is counted: once by the log while it is retained, and once
 // by each window that has it. Its memory is used again only when the count is
 // zero, so that no write ever reads what changes.
 //

@@ -3,6 +3,8 @@ package fanlog
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -15,7 +17,7 @@ import (
 // Options are the bounds of a Fanout. Zero values are replaced by defaults.
 type Options struct {
 	// Retention is the memory in bytes for events that somebody may still
-	// have to read; default 64 MiB. It is not exceeded by more than one
+	// have to read, with their topics; default 64 MiB. It is not exceeded by more than one
 	// segment (1 MiB, or one event), a few that wait to be used again, and
 	// what a round of writes is reading at the moment.
 	Retention int64
@@ -27,6 +29,9 @@ type Options struct {
 	MaxSubscriptions int
 	// Tick is how often handlers look at the clock; default 250 ms.
 	Tick time.Duration
+	// Restore, if not nil, gives what Save of another Fanout wrote: New fills
+	// the log with it, as much as Retention allows, and counts on from there.
+	Restore io.Reader
 	// Log receives what can't be returned; default: discarded.
 	Log *slog.Logger
 }
@@ -47,7 +52,8 @@ type Fanout struct {
 	wg   sync.WaitGroup
 }
 
-// New starts the loops.
+// New starts the loops. An error that is ErrSaved is about what Options.Restore
+// gives.
 func New(opts Options) (*Fanout, error) {
 	if opts.Retention <= 0 {
 		opts.Retention = 64 << 20
@@ -67,9 +73,15 @@ func New(opts Options) (*Fanout, error) {
 	}
 	f := &Fanout{
 		opts:     opts,
-		log:      newLog(opts.Retention),
+		log:      newLog(opts.Retention, opts.Loops),
 		progress: make(chan struct{}, 1),
 		done:     make(chan struct{}),
+	}
+	if opts.Restore != nil {
+		if err := f.log.restore(opts.Restore); err != nil {
+			return nil, fmt.Errorf("restore log: %w", err)
+		}
+		f.opts.Restore = nil
 	}
 	for range opts.Loops {
 		l, err := newLoop(f)
@@ -113,6 +125,14 @@ func (f *Fanout) Append(ctx context.Context, frames []Frame) (int, error) {
 	return n, nil
 }
 
+// Head returns the offset of the next event to be appended: how many there were
+// before it, those of earlier logs that were restored included.
+func (f *Fanout) Head() uint64 {
+	f.log.mu.Lock()
+	defer f.log.mu.Unlock()
+	return f.log.headLocked()
+}
+
 // Attach gives a connected, non-blocking socket to a loop, which closes it at
 // the end, and sends greeting. All of h's methods are called from there on,
 // Closed last, even when the Fanout is closed already.
@@ -133,7 +153,7 @@ func refuse(fd int, h Handler) {
 type Stats struct {
 	Sessions int
 	Lost     uint64 // times that a session fell out of retention
-	Retained int64  // bytes
+	Retained int64  // bytes, of events and their topics
 }
 
 // Stats returns them. It does not block for long.
@@ -145,8 +165,9 @@ func (f *Fanout) Stats() Stats {
 	return st
 }
 
-// lingerTime is how long Close waits for peers to take note of the end.
-const lingerTime = 200 * time.Millisecond
+// lingerTime is how long Close waits for peers to take note of the end: what a
+// peer has not read by then may be lost to it, whether or not its host has it.
+const lingerTime = time.Second
 
 // Close ends all sessions: each is told so by the end of the stream and has a
 // moment to answer with its own, so that what was written is read. It waits

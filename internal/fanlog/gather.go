@@ -19,8 +19,9 @@ const (
 
 // span is a run of adjacent events in one segment, from a position on.
 type span struct {
-	at   position
-	size int
+	at     position
+	size   int
+	events int // that end in it
 }
 
 // chunk is what is to be written to a session next.
@@ -74,10 +75,13 @@ func (l *loop) gatherWhole(s *Session, c *chunk) {
 	if to-from > wholeWrite {
 		to = from + wholeWrite
 		c.end.entry = v.at(to)
+		if end := v.start(c.end.entry); end-from >= wholeWrite/2 {
+			to = end // where an event ends, if that isn't much less
+		}
 		c.end.skip = to - v.start(c.end.entry)
 	}
 	c.bytes = v.data[from:to]
-	c.spans = append(c.spans, span{at: at, size: to - from})
+	c.spans = append(c.spans, span{at: at, size: to - from, events: c.end.entry - at.entry})
 }
 
 // add appends the event at a position, from its skip on. It says whether the
@@ -93,8 +97,9 @@ func (l *loop) add(c *chunk, v *view, at position) (added, more bool) {
 	}
 	if adjacent {
 		c.spans[n-1].size += size
+		c.spans[n-1].events++
 	} else {
-		c.spans = append(c.spans, span{at: at, size: size})
+		c.spans = append(c.spans, span{at: at, size: size, events: 1})
 	}
 	if run := c.spans[0].size; one && run >= directWrite {
 		c.bytes = v.data[to-run : to]
@@ -174,7 +179,10 @@ func (l *loop) gatherScan(s *Session, c *chunk) {
 			budget--
 			if e := v.entries[at.entry]; !known || e.topic != lastTopic {
 				lastTopic, known = e.topic, true
-				_, match = s.holdings[l.index.slots[e.topic]]
+				match = false
+				if h := l.index.slots[e.topic].held; h != nil {
+					_, match = s.holdings[h]
+				}
 			}
 			if match {
 				var added bool
@@ -197,12 +205,14 @@ func (l *loop) advance(s *Session, c *chunk, n int) {
 	for _, sp := range c.spans {
 		if n >= sp.size {
 			n -= sp.size
+			s.messages += uint64(sp.events)
 			continue
 		}
 		v := l.window.view(sp.at.seg)
 		off := v.start(sp.at.entry) + sp.at.skip + n
 		i := v.at(off)
 		s.at = position{seg: sp.at.seg, entry: i, skip: off - v.start(i)}
+		s.messages += uint64(i - sp.at.entry)
 		return
 	}
 	s.at = c.end

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,11 +38,15 @@ func TestMain(m *testing.M) {
 // The wire of these tests. A frame is the length of what follows in 4 bytes, a
 // kind, and: of an event its number in 8 bytes, the length of its topic in one,
 // the topic, and bytes that follow from the number; of an acknowledgement the
-// number of the request in 4 bytes; of a notice of loss nothing.
+// number of the request in 4 bytes; of a notice of loss nothing; of a mark the
+// offset and the number of events in 8 bytes each; of a resumption whether there
+// is one, in one byte, and the offset in 8.
 const (
 	kindEvent = 'E'
 	kindAck   = 'A'
 	kindLost  = 'L'
+	kindMark  = 'M'
+	kindFrom  = 'R'
 
 	minEvent = 4 + 1 + 8 + 1
 )
@@ -66,8 +71,8 @@ func event(number int, topic string, size int) Frame {
 
 // request is what a test peer asks of its session.
 type request struct {
-	op   byte // 's', 'u': exact; 'p', 'q': prefix; 'n': nothing
-	text string
+	op   byte   // 's', 'u': exact; 'p', 'q': prefix; 'm': mark; 'r': resume; 'n': nothing
+	text string // of 'r': the offset
 }
 
 func (r request) apply(s *Session) error {
@@ -80,14 +85,33 @@ func (r request) apply(s *Session) error {
 		return s.SubscribePrefix(r.text)
 	case 'q':
 		s.UnsubscribePrefix(r.text)
+	case 'm':
+		if offset, messages, whole := s.Position(); whole {
+			return s.Send(mark(offset, messages))
+		}
+	case 'r':
+		offset, err := strconv.ParseUint(r.text, 10, 64)
+		if err != nil {
+			return err
+		}
+		from := []byte{0, 0, 0, 10, kindFrom, 0}
+		if s.Resume(offset) {
+			from[5] = 1
+		}
+		return s.Send(binary.BigEndian.AppendUint64(from, offset))
 	}
 	return nil
+}
+
+func mark(offset, messages uint64) []byte {
+	b := binary.BigEndian.AppendUint64([]byte{0, 0, 0, 17, kindMark}, offset)
+	return binary.BigEndian.AppendUint64(b, messages)
 }
 
 // handler is the service's side of a test peer.
 type handler struct {
 	quiet    bool // acknowledges nothing
-	requests int
+	requests atomic.Int64
 	lost     atomic.Int64
 	ticks    atomic.Int64
 	closed   chan error
@@ -104,9 +128,9 @@ func (h *handler) Input(s *Session, p []byte) (int, error) {
 		if err := r.apply(s); err != nil {
 			return used, err
 		}
-		h.requests++
+		n := h.requests.Add(1)
 		if !h.quiet {
-			if err := s.Send(ack(h.requests)); err != nil {
+			if err := s.Send(ack(int(n))); err != nil {
 				return used, err
 			}
 		}
@@ -129,6 +153,15 @@ func (h *handler) Lost(s *Session) {
 }
 func (h *handler) Closed(_ *Session, reason error) { h.closed <- reason }
 
+// marker is a handler that makes marks.
+type marker struct{ *handler }
+
+func (h marker) Mark(s *Session, offset, messages uint64) {
+	if err := s.Send(mark(offset, messages)); err != nil {
+		s.End(err)
+	}
+}
+
 // peer is the other end of a session.
 type peer struct {
 	t    testing.TB
@@ -142,6 +175,19 @@ type peer struct {
 // buffer is 0.
 func connect(t testing.TB, f *Fanout, buffer int) *peer {
 	t.Helper()
+	h := newHandler()
+	return connectAs(t, f, buffer, h, h)
+}
+
+// connectMarked attaches one that is sent marks.
+func connectMarked(t testing.TB, f *Fanout, buffer int) *peer {
+	t.Helper()
+	h := newHandler()
+	return connectAs(t, f, buffer, marker{h}, h)
+}
+
+func connectAs(t testing.TB, f *Fanout, buffer int, as Handler, h *handler) *peer {
+	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -154,9 +200,13 @@ func connect(t testing.TB, f *Fanout, buffer int) *peer {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, buffer)
 		}
 	}
-	p := &peer{t: t, h: newHandler(), conn: os.NewFile(uintptr(fds[1]), "peer"), fd: fds[1]}
+	f.Attach(fds[0], as, nil)
+	return newPeer(t, fds[1], h)
+}
+
+func newPeer(t testing.TB, fd int, h *handler) *peer {
+	p := &peer{t: t, h: h, conn: os.NewFile(uintptr(fd), "peer"), fd: fd}
 	t.Cleanup(func() { p.conn.Close() })
-	f.Attach(fds[0], p.h, nil)
 	return p
 }
 

@@ -4,30 +4,40 @@ import "slices"
 
 // index is one loop's answer to "who holds this topic?". Subscriptions are
 // resolved to topics when they or the topics appear, never per event: a
-// session that holds ten thousand topics costs nothing while they are quiet.
+// session that holds ten thousand topics costs nothing while they are quiet,
+// and a topic that nobody here holds costs a slot.
 //
-// Topics live here while somebody holds them or the log retains events of
-// them that this loop has seen lately. What only subscribers speak of is no
-// topic to prefixes: who makes up names costs others nothing. One goroutine
-// owns it.
+// A topic is known from its first event that this loop looks at, while the
+// window has events of it. A prefix holds the topics that are known. One
+// goroutine owns it all.
 type index struct {
-	names    map[string]*held // every known topic
-	sorted   nameList         // those that had an event, for prefixes that come later
-	slots    []*held          // by log slot; valid where the topic pointer agrees
+	log      *log
+	names    map[string]*held // every topic that somebody holds
+	slots    []indexSlot      // by the log's slot
+	known    int              // how many slots are in use
+	met      uint64           // how many became known so far
+	order    order            // known topics by name
 	prefixes map[string]*prefix
 	lengths  []int // of the prefixes present, ascending, with counts beside
 	counts   []int
 }
 
-// held is one topic and the sessions that hold it.
+// indexSlot is a topic that is known.
+type indexSlot struct {
+	topic *topic // nil: unused
+	held  *held  // nil: nobody holds it
+	seen  uint64 // sequence of the segment of its latest event
+	met   uint64 // which of all that became known it is
+}
+
+// held is one topic and the sessions that hold it: one at least.
 type held struct {
 	name    string
-	topic   *topic // as the log last knew it; nil before its first event; then it is sorted too
+	topic   *topic // nil while it is not known
 	holders []*holding
-	seen    uint64     // sequence of the segment of its latest event
 	round   uint64     // loop round in which news was last set
 	items   int        // how many events this round has of it
-	news    []position // those events, where somebody holds it; valid in the round
+	news    []position // those events; valid in the round
 }
 
 // holding is one session's hold on one topic. A session may hold a topic by
@@ -45,80 +55,113 @@ type prefix struct {
 	sessions map[*Session]int
 }
 
-func newIndex() *index {
-	return &index{names: make(map[string]*held), prefixes: make(map[string]*prefix)}
+func newIndex(l *log) *index {
+	return &index{log: l, names: make(map[string]*held), prefixes: make(map[string]*prefix)}
 }
 
-// resolve returns the entry for a topic of the log.
-func (x *index) resolve(t *topic) *held {
+// resolve returns the slot of a topic of the log, valid until the next call.
+func (x *index) resolve(t *topic) *indexSlot {
 	if int(t.slot) < len(x.slots) {
-		if h := x.slots[t.slot]; h != nil && h.topic == t {
-			return h
+		if r := &x.slots[t.slot]; r.topic == t {
+			return r
 		}
 	}
-	return x.resolveSlow(t)
+	return x.meet(t)
 }
 
-func (x *index) resolveSlow(t *topic) *held {
+// meet makes a topic known: every prefix that matches it is applied.
+func (x *index) meet(t *topic) *indexSlot {
 	for int(t.slot) >= len(x.slots) {
-		x.slots = append(x.slots, nil)
+		x.slots = append(x.slots, indexSlot{})
 	}
-	h := x.named(t.name)
-	if h.topic == nil {
-		x.sorted.insert(h)
-		x.prefix(h)
+	x.part(t.slot)
+	x.known++
+	x.met++
+	x.order.add(mention{t, x.met}, x)
+	h := x.names[t.name]
+	x.slots[t.slot] = indexSlot{topic: t, held: h, met: x.met}
+	if h != nil {
+		h.topic = t
 	}
-	h.topic = t
-	x.slots[t.slot] = h
-	return h
+	x.eachPrefix(t.name, func(s *Session) { s.hold(x.holdable(t), 1) })
+	return &x.slots[t.slot]
 }
 
-// named returns the entry for a name, made when it isn't known yet.
-func (x *index) named(name string) *held {
-	h := x.names[name]
-	if h == nil {
-		h = &held{name: name}
-		x.names[name] = h
+// part makes the topic of a slot unknown.
+func (x *index) part(slot uint32) {
+	r := &x.slots[slot]
+	h := r.held
+	if r.topic == nil {
+		return
 	}
-	return h
+	*r = indexSlot{}
+	x.known--
+	if h != nil {
+		h.topic = nil
+		x.eachPrefix(h.name, func(s *Session) { s.letGo(h, 1) })
+	}
 }
 
-// prefix applies every prefix that matches a topic.
-func (x *index) prefix(h *held) {
+// eachPrefix calls f for everybody's prefixes of name.
+func (x *index) eachPrefix(name string, f func(*Session)) {
 	for _, n := range x.lengths {
-		if n > len(h.name) {
+		if n > len(name) {
 			break
 		}
-		if p := x.prefixes[h.name[:n]]; p != nil {
+		if p := x.prefixes[name[:n]]; p != nil {
 			for s := range p.sessions {
-				s.hold(h, 1)
+				f(s)
 			}
 		}
 	}
 }
 
-// forget drops topics that nobody holds and whose latest event lies before
-// segment first, the oldest that the log retains.
-func (x *index) forget(first uint64) {
-	x.sorted.keep(func(h *held) bool {
-		if len(h.holders) > 0 || h.seen >= first {
-			return true
-		}
-		delete(x.names, h.name)
-		if x.slots[h.topic.slot] == h {
-			x.slots[h.topic.slot] = nil
-		}
-		return false
-	})
+// named returns the entry for a name, which the caller is going to hold. That
+// the topic is known, though nobody holds it, is looked up in the log.
+func (x *index) named(name string) *held {
+	if h := x.names[name]; h != nil {
+		return h
+	}
+	if t := x.log.topic(name); t != nil && int(t.slot) < len(x.slots) && x.slots[t.slot].topic == t {
+		return x.holdable(t)
+	}
+	h := &held{name: name}
+	x.names[name] = h
+	return h
 }
 
-// release drops a topic that nobody holds and that never had an event here, so
-// that names that come and go leave nothing behind.
+// holdable returns the entry for a known topic, which the caller is going to
+// hold.
+func (x *index) holdable(t *topic) *held {
+	r := &x.slots[t.slot]
+	if r.held == nil {
+		r.held = &held{name: t.name, topic: t}
+		x.names[t.name] = r.held
+	}
+	return r.held
+}
+
+// release drops a topic that nobody holds any more.
 func (x *index) release(h *held) {
-	if len(h.holders) > 0 || h.topic != nil {
+	if len(h.holders) > 0 {
 		return
 	}
 	delete(x.names, h.name)
+	if h.topic != nil {
+		x.slots[h.topic.slot].held = nil
+	}
+}
+
+// forget drops what is known only of a segment, which left the window.
+func (x *index) forget(seg *segment) {
+	for _, slot := range seg.topics {
+		if int(slot) < len(x.slots) && x.slots[slot].seen <= seg.seq {
+			x.part(slot)
+		}
+	}
+	if len(x.prefixes) == 0 {
+		x.order = order{}
+	}
 }
 
 // addPrefix makes s hold whatever begins with text, now and later. It is to be
@@ -138,8 +181,10 @@ func (x *index) addPrefix(s *Session, text string) {
 	if p.sessions[s]++; p.sessions[s] > 1 {
 		return
 	}
-	for _, h := range x.sorted.matching(text) {
-		s.hold(h, 1)
+	for _, m := range x.matching(text) {
+		if x.knows(m) {
+			s.hold(x.holdable(m.topic), 1)
+		}
 	}
 }
 
@@ -158,7 +203,12 @@ func (x *index) removePrefix(s *Session, text string, times int) {
 			x.counts = slices.Delete(x.counts, i, i+1)
 		}
 	}
-	for _, h := range x.sorted.matching(text) {
-		s.letGo(h, 1)
+	for _, m := range x.matching(text) {
+		if x.knows(m) {
+			s.letGo(x.slots[m.topic.slot].held, 1)
+		}
 	}
 }
+
+// knows says whether a topic that became known has been so since.
+func (x *index) knows(m mention) bool { return x.slots[m.topic.slot].met == m.met }

@@ -1,6 +1,9 @@
 package fanlog
 
-import "sync"
+import (
+	"sort"
+	"sync"
+)
 
 // segmentSize is the capacity of an ordinary segment; an event that is larger
 // gets a segment of its own.
@@ -16,24 +19,38 @@ type topic struct {
 	slot uint32
 }
 
+// A topic that occurs in what is retained costs the log and every loop memory,
+// which counts for the budget: a stream of ever new topics is bounded like any
+// other. These are estimates, and the name comes on top: of the log's table,
+// slot and topic, with what maps and slices leave free, and of a loop's slot and
+// place in order. Who holds a topic is not counted: the number of subscriptions
+// bounds that.
+const (
+	logTopic  = 128
+	loopTopic = 56
+)
+
 // topicSlot is what the log knows of a topic while events of it are retained.
 type topicSlot struct {
 	topic *topic
 	last  uint64 // sequence of the last segment that has an event of it
 }
 
-// log is the sequence of segments. Events are appended at its head; at its
+// log is the sequence of segments. Its events are counted: an event's offset is
+// the number of those before it. Events are appended at its head; at its
 // tail segments retire when the budget is exceeded.
 //
 // mu guards everything but free and is held for short copies and scans only.
 // Nothing is locked under it but free.mu.
 type log struct {
-	budget int64
+	budget    int64
+	topicCost int64 // of a topic, without its name
 
 	mu     sync.Mutex
 	segs   []*segment // retained, oldest first; the last is written to
-	memory int64      // of segs
-	half   uint64     // sequence of the oldest segment in the newer half of the budget
+	memory int64      // of segs and topics
+	topics int64      // of topics alone
+	half   uint64     // sequence of the oldest segment in the newer half of what topics leave of the budget
 	slots  []topicSlot
 	ids    map[string]uint32
 	unused []uint32 // free slots
@@ -44,8 +61,8 @@ type log struct {
 	}
 }
 
-func newLog(budget int64) *log {
-	l := &log{budget: budget, ids: make(map[string]uint32)}
+func newLog(budget int64, loops int) *log {
+	l := &log{budget: budget, topicCost: logTopic + int64(loops)*loopTopic, ids: make(map[string]uint32)}
 	l.segs = append(l.segs, l.newSegment(0))
 	l.half = 1
 	l.memory = l.segs[0].memory()
@@ -74,6 +91,7 @@ func (l *log) appendLocked(f *Frame) (rotated bool) {
 	slot, ok := l.ids[string(f.Topic)]
 	if !ok {
 		slot = l.internLocked(string(f.Topic))
+		seg.named += l.topicCost + int64(len(f.Topic))
 	}
 	if t := &l.slots[slot]; t.last != seg.seq {
 		t.last = seg.seq
@@ -98,7 +116,26 @@ func (l *log) internLocked(name string) uint32 {
 	}
 	l.slots[slot] = topicSlot{topic: &topic{name: name, slot: slot}}
 	l.ids[name] = slot
+	l.chargeLocked(name, 1)
 	return slot
+}
+
+// chargeLocked counts the memory of a topic that appeared, or went: times 1 or
+// -1.
+func (l *log) chargeLocked(name string, times int64) {
+	cost := times * (l.topicCost + int64(len(name)))
+	l.topics += cost
+	l.memory += cost
+}
+
+// topic returns the topic of a name; nil when none is retained.
+func (l *log) topic(name string) *topic {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if slot, ok := l.ids[name]; ok {
+		return l.slots[slot].topic
+	}
+	return nil
 }
 
 // rotateLocked begins a new segment that has room for size bytes and retires
@@ -106,7 +143,7 @@ func (l *log) internLocked(name string) uint32 {
 func (l *log) rotateLocked(size int) *segment {
 	old := l.segs[len(l.segs)-1]
 	seg := l.newSegment(size)
-	seg.seq = old.seq + 1
+	seg.seq, seg.base = old.seq+1, old.base+uint64(len(old.entries))
 	l.segs = append(l.segs, seg)
 	l.memory += seg.memory()
 	retired := 0
@@ -121,7 +158,7 @@ func (l *log) rotateLocked(size int) *segment {
 	}
 	l.half = seg.seq
 	for i, memory := len(l.segs)-2, seg.memory(); i >= 0; i-- {
-		if memory += l.segs[i].memory(); memory > l.budget/2 {
+		if memory += l.segs[i].memory(); memory > (l.budget-l.topics)/2 {
 			break
 		}
 		l.half = l.segs[i].seq
@@ -135,11 +172,41 @@ func (l *log) retireLocked(seg *segment) {
 		t := &l.slots[slot]
 		if t.last == seg.seq { // no later event of it is retained
 			delete(l.ids, t.topic.name)
+			l.chargeLocked(t.topic.name, -1)
 			*t = topicSlot{}
 			l.unused = append(l.unused, slot)
 		}
 	}
 	l.release(seg)
+}
+
+// headLocked returns the offset of the next event.
+func (l *log) headLocked() uint64 {
+	last := l.segs[len(l.segs)-1]
+	return last.base + uint64(len(last.entries))
+}
+
+// locate returns the place of the event with an offset, or the end of the log.
+// It says no when that is not retained, or not appended yet.
+func (l *log) locate(offset uint64) (position, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if offset < l.segs[0].base || offset > l.headLocked() {
+		return position{}, false
+	}
+	i := sort.Search(len(l.segs), func(i int) bool { return l.segs[i].base > offset }) - 1
+	return position{seg: l.segs[i].seq, entry: int(offset - l.segs[i].base)}, true
+}
+
+// base returns the offset of a segment's first event; no when it retired.
+func (l *log) base(seq uint64) (uint64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := l.segs[0].seq
+	if seq < first || seq-first >= uint64(len(l.segs)) {
+		return 0, false
+	}
+	return l.segs[seq-first].base, true
 }
 
 // newSegment returns an empty segment, held once, with room for size bytes.
@@ -155,7 +222,7 @@ func (l *log) newSegment(size int) *segment {
 	if seg == nil {
 		seg = &segment{data: make([]byte, 0, max(size, segmentSize))}
 	}
-	seg.seq = 1
+	seg.seq, seg.base, seg.named = 1, 0, 0
 	seg.refs.Store(1)
 	return seg
 }

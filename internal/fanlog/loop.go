@@ -34,8 +34,9 @@ type loop struct {
 	now      time.Time
 	ticked   time.Time
 	round    uint64
-	marked   []*held    // topics with news in this round
-	owners   []*held    // the topic of each event of this round
+	marked   []*held    // topics with news in this round that somebody holds
+	unheld   bool       // there are others
+	owners   []*held    // the topic of each event of this round; nil for those
 	arena    []position // what marked's news lie in
 	flushes  []*flush
 	closing  bool
@@ -69,7 +70,7 @@ func newLoop(f *Fanout) (*loop, error) {
 		fan:      f,
 		poller:   poller,
 		window:   openWindow(f.log),
-		index:    newIndex(),
+		index:    newIndex(f.log),
 		sessions: make(map[int]*Session),
 		greedy:   make(map[*Session]struct{}),
 		scratch:  make([]byte, 0, gatherSize+directWrite),
@@ -112,6 +113,8 @@ func (l *loop) run() {
 	defer l.finish()
 	l.now = time.Now()
 	l.ticked = l.now
+	for l.takeIn() { // what was restored is nobody's news
+	}
 	more := false
 	for {
 		if err := l.wait(more); err != nil {
@@ -191,6 +194,7 @@ func (l *loop) writable() bool {
 // attach takes a connection over.
 func (l *loop) attach(fd int, h Handler, greeting []byte) {
 	s := &Session{loop: l, fd: fd, handler: h, busy: -1, moved: l.now}
+	s.marker, _ = h.(Marker)
 	if l.closing {
 		unix.Close(fd)
 		h.Closed(s, ErrClosed)
@@ -218,13 +222,13 @@ func (l *loop) close(s *Session, reason error) {
 	}
 	s.closed = true
 	l.makeIdle(s)
-	l.dismiss(s)
 	delete(l.sessions, s.fd)
 	_ = l.poller.Remove(s.fd)
 	unix.Close(s.fd)
 	l.peers.Add(-1)
 	s.in, s.out, s.news = nil, nil, nil
 	s.handler.Closed(s, reason)
+	l.dismiss(s)
 }
 
 func (l *loop) makeBusy(s *Session) {
@@ -276,35 +280,37 @@ func (l *loop) takeIn() bool {
 	return more
 }
 
-// sortOut gives each topic the list of its news. The lists lie in one array,
-// which is as large as a round may be: a topic that had a burst once keeps
-// nothing of it.
+// sortOut gives each topic the list of its news, if somebody holds it. The lists
+// lie in one array, which is as large as a round may be: a topic that had a
+// burst once keeps nothing of it.
 func (l *loop) sortOut(news []newsItem) {
-	l.owners = l.owners[:0]
-	var h *held
+	l.owners, l.unheld = l.owners[:0], false
+	var r *indexSlot
 	for i := range news {
 		n := &news[i]
-		if h == nil || h.topic != n.topic {
-			h = l.index.resolve(n.topic)
-			if h.round != l.round {
+		if r == nil || r.topic != n.topic {
+			r = l.index.resolve(n.topic)
+			switch h := r.held; {
+			case h == nil:
+				l.unheld = true
+			case h.round != l.round:
 				h.round, h.items = l.round, 0
 				l.marked = append(l.marked, h)
 			}
 		}
-		h.seen = n.at.seg
-		h.items++
-		l.owners = append(l.owners, h)
+		r.seen = n.at.seg
+		if r.held != nil {
+			r.held.items++
+		}
+		l.owners = append(l.owners, r.held)
 	}
 	arena := slices.Grow(l.arena[:0], len(news))[:len(news)]
 	l.arena = arena
 	for _, h := range l.marked {
-		h.news = nil
-		if len(h.holders) > 0 {
-			h.news, arena = arena[:0:h.items], arena[h.items:]
-		}
+		h.news, arena = arena[:0:h.items], arena[h.items:]
 	}
 	for i, h := range l.owners {
-		if h.news != nil {
+		if h != nil {
 			h.news = append(h.news, news[i].at)
 		}
 	}
@@ -327,7 +333,7 @@ func (l *loop) mark(g *holding) {
 	if s.round == l.round {
 		g.next, s.news = s.news, g
 		s.topics++
-		s.whole = s.topics == len(l.marked)
+		s.whole = s.topics == len(l.marked) && !l.unheld
 	}
 }
 
@@ -338,7 +344,7 @@ func (l *loop) drop(views []view) {
 	end := position{seg: last.seg.seq, entry: len(last.entries)}
 	for i := len(l.busy) - 1; i >= 0; i-- {
 		s := l.busy[i]
-		if !s.active || s.caught || l.window.view(s.at.seg) != nil {
+		if !s.active || s.caught || s.at.seg >= l.window.views[0].seg.seq {
 			continue
 		}
 		if s.at == end && !l.window.missed {
@@ -348,13 +354,13 @@ func (l *loop) drop(views []view) {
 		l.lose(s, views)
 	}
 	for i := range views {
+		l.index.forget(views[i].seg)
 		l.fan.log.release(views[i].seg)
 		views[i] = view{}
 	}
-	l.index.forget(l.window.views[0].seg.seq)
 	if l.window.missed {
 		for _, s := range l.sessions {
-			if s.active && !s.lost {
+			if s.active && s.caught && !s.lost {
 				l.lose(s, nil)
 			}
 		}
@@ -365,18 +371,10 @@ func (l *loop) drop(views []view) {
 // that it is taking is completed from a copy of the rest; then it is told, and
 // goes on from where the window ends at that time.
 func (l *loop) lose(s *Session, views []view) {
-	if s.at.skip > 0 {
-		for i := range views {
-			v := &views[i]
-			if v.seg.seq != s.at.seg {
-				continue
-			}
-			rest := v.data[v.start(s.at.entry)+s.at.skip : v.start(s.at.entry+1)]
-			if len(rest)+len(s.out) > maxPrivate {
-				l.close(s, ErrTorn)
-				return
-			}
-			s.out = append(append([]byte(nil), rest...), s.out...)
+	for i := range views {
+		if v := &views[i]; v.seg.seq == s.at.seg && !s.detach(v) {
+			l.close(s, ErrTorn)
+			return
 		}
 	}
 	s.at = position{}
@@ -428,6 +426,9 @@ func (l *loop) serve(s *Session) error {
 			l.makeIdle(s)
 			return nil
 		}
+		if l.window.head.less(s.at) {
+			return nil // resumes at what is not scanned yet
+		}
 		c := l.gather(s)
 		n := 0
 		if len(c.bytes) > 0 {
@@ -444,6 +445,11 @@ func (l *loop) serve(s *Session) error {
 		if s.at.skip == 0 && !s.at.less(l.window.head) {
 			s.caught = true
 			s.slow = s.slow && s.sent-s.since < regain
+		}
+		if s.marker != nil && s.sent-s.mark >= markEvery {
+			if err := s.makeMark(); err != nil {
+				return err
+			}
 		}
 		if s.blocked && !s.caught {
 			return nil

@@ -25,7 +25,9 @@ type model struct {
 // item is one frame of the stream.
 type item struct {
 	kind   byte
-	number int // of the event or acknowledgement
+	number int  // of the event or acknowledgement; the offset
+	events int  // of a mark
+	told   bool // of a resumption
 }
 
 // read takes bytes of the stream as they come.
@@ -50,6 +52,10 @@ func (m *model) read(p []byte, appended int) error {
 			it.number = int(binary.BigEndian.Uint32(body))
 			m.known = append(m.known, appended)
 		case kindLost:
+		case kindMark:
+			it.number, it.events = int(binary.BigEndian.Uint64(body)), int(binary.BigEndian.Uint64(body[8:]))
+		case kindFrom:
+			it.told, it.number = body[0] == 1, int(binary.BigEndian.Uint64(body[1:]))
 		default:
 			return fmt.Errorf("frame of kind %q", it.kind)
 		}
@@ -98,7 +104,9 @@ func after(asked []request) *holds {
 // event, so what was acknowledged before an event is exactly what it must
 // match. An event that is not there must not have been due: there must be a
 // state, among those that the session had since it was appended and between
-// its neighbours in the stream, that it doesn't match.
+// its neighbours in the stream, that it doesn't match. A mark is as good as an
+// event there. A resumption begins anew at its offset, which is the number of
+// the event before.
 func (m *model) judge() (lost int, err error) {
 	if len(m.buf) > 0 {
 		return 0, fmt.Errorf("the stream ends with %d bytes of a frame", len(m.buf))
@@ -107,7 +115,23 @@ func (m *model) judge() (lost int, err error) {
 	for i := range m.asked {
 		states = append(states, after(m.asked[:i+1]))
 	}
-	now, then, last, gap := 0, 0, 0, false
+	now, then, last, gap, events := 0, 0, 0, false, 0
+	// missing says that an event between last and end was due.
+	missing := func(end int) error {
+		for k := last + 1; k < end && !gap; k++ {
+			due := true
+			for i := then; i <= now && due; i++ {
+				if i < now && m.known[i] < k {
+					continue // request i+1 was acknowledged before k was appended
+				}
+				due = states[i].match(m.topics[k])
+			}
+			if due {
+				return fmt.Errorf("event %d (%s) is missing between %d and %d", k, m.topics[k], last, end)
+			}
+		}
+		return nil
+	}
 	for _, it := range m.items {
 		switch it.kind {
 		case kindAck:
@@ -125,19 +149,26 @@ func (m *model) judge() (lost int, err error) {
 			if !states[now].match(m.topics[it.number]) {
 				return 0, fmt.Errorf("event %d (%s) does not match after request %d", it.number, m.topics[it.number], now)
 			}
-			for k := last + 1; k < it.number && !gap; k++ {
-				due := true
-				for i := then; i <= now && due; i++ {
-					if i < now && m.known[i] < k {
-						continue // request i+1 was acknowledged before k was appended
-					}
-					due = states[i].match(m.topics[k])
-				}
-				if due {
-					return 0, fmt.Errorf("event %d (%s) is missing between %d and %d", k, m.topics[k], last, it.number)
-				}
+			if err := missing(it.number); err != nil {
+				return 0, err
 			}
 			last, then, gap = it.number, now, false
+			events++
+		case kindMark:
+			if it.number < last || it.number >= len(m.topics) {
+				return 0, fmt.Errorf("mark %d after event %d of %d", it.number, last, len(m.topics)-1)
+			}
+			if it.events != events {
+				return 0, fmt.Errorf("mark %d after event %d says %d events, want %d", it.number, last, it.events, events)
+			}
+			if err := missing(it.number + 1); err != nil {
+				return 0, fmt.Errorf("mark: %w", err)
+			}
+			last, then, gap = it.number, now, false
+		case kindFrom:
+			if it.told {
+				last, then, gap = it.number, now, false
+			}
 		}
 	}
 	if last != len(m.topics)-1 {
@@ -150,9 +181,14 @@ func randomTopic(r *rand.Rand) string {
 	return []string{"a", "ab", "abc", "b", "ba", "bab", "c", "cc"}[r.IntN(8)] + []string{"", "", "x", "yz"}[r.IntN(4)]
 }
 
-func randomRequest(r *rand.Rand) request {
+func randomRequest(r *rand.Rand, head int) request {
 	text := randomTopic(r)
-	switch r.IntN(12) {
+	switch r.IntN(14) {
+	case 12:
+		return request{'m', ""}
+	case 13:
+		// Not far back: what is taken twice must be written twice.
+		return request{'r', fmt.Sprint(max(head+2-r.IntN(800), 0))}
 	case 0, 1, 2:
 		return request{'s', text}
 	case 3, 4:
@@ -204,6 +240,10 @@ func runModel(t *testing.T, seed uint64) {
 	clients := make([]*client, sessions)
 	var wg sync.WaitGroup
 	for i := range clients {
+		connect := connect
+		if i%2 == 0 {
+			connect = connectMarked
+		}
 		c := &client{peer: connect(t, f, []int{2 << 10, 16 << 10, 64 << 10}[r.IntN(3)]), resume: make(chan struct{}, 1)}
 		c.resume <- struct{}{}
 		clients[i] = c
@@ -225,7 +265,7 @@ func runModel(t *testing.T, seed uint64) {
 					c.err = err
 					return
 				}
-				if slices.Contains(c.items[judged:], item{kindEvent, total + 1}) {
+				if slices.Contains(c.items[judged:], item{kind: kindEvent, number: total + 1}) {
 					return
 				}
 				judged = len(c.items)
@@ -249,7 +289,7 @@ func runModel(t *testing.T, seed uint64) {
 				}
 			default:
 				if len(c.asked) < 120 { // a socket's buffer takes them all
-					req := randomRequest(r)
+					req := randomRequest(r, len(topics)-1)
 					c.asked = append(c.asked, req)
 					c.ask(req.op, req.text)
 				}
@@ -268,6 +308,9 @@ func runModel(t *testing.T, seed uint64) {
 		if c.stopped {
 			c.resume <- struct{}{}
 		}
+	}
+	for _, c := range clients { // the last event is to be the last frame
+		eventually(t, "all is answered", func() bool { return int(c.h.requests.Load()) == c.sent })
 	}
 	// A session that is lost and not told yet would miss the last event, too.
 	eventually(t, "all are told", func() bool { return f.Flush(t.Context()) == nil })

@@ -4,7 +4,7 @@ import "time"
 
 // readTurn bounds how long a round reads before it writes. Who was not read is
 // the first in the next.
-const readTurn = 5 * time.Millisecond
+const readTurn = time.Millisecond
 
 // Pause stops reading from the session until a point in time; when that has
 // passed, until the others had their turn. Input that was read already and that

@@ -24,13 +24,15 @@ type entry struct {
 
 // segment is a run of events, as the bytes of the wire. Bytes and entries are
 // written once and never changed while anybody holds a reference: a slow
-// socket may be reading them. seq and data's capacity are fixed when the segment
-// joins the log.
+// socket may be reading them. seq, base and data's capacity are fixed when the
+// segment joins the log.
 type segment struct {
 	seq     uint64 // 1, 2, 3, ... in the log
+	base    uint64 // offset of its first event
 	data    []byte
 	entries []entry
 	topics  []uint32 // slots of the distinct topics in it
+	named   int64    // memory of the topics that it was the first to have
 	refs    atomic.Int32
 }
 
@@ -61,9 +63,10 @@ func (v *view) at(off int) int {
 	return sort.Search(len(v.entries), func(i int) bool { return v.start(i+1) > off })
 }
 
-// full says whether an event of size bytes doesn't fit any more.
+// full says whether an event of size bytes doesn't fit any more. New topics fill
+// a segment, too: what they cost goes when segments go.
 func (s *segment) full(size int) bool {
-	return len(s.data)+size > cap(s.data) || len(s.entries) >= maxEntries
+	return len(s.data)+size > cap(s.data) || len(s.entries) >= maxEntries || s.named >= segmentSize
 }
 
 // memory is what the segment costs.

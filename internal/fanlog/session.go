@@ -51,7 +51,7 @@ type Handler interface {
 	// It is called when the session takes bytes again, not when it fell: a
 	// session that is stopped keeps no notices, however often that happens.
 	Lost(s *Session)
-	// Closed is the last call.
+	// Closed is the last call. Subscriptions still tells what there was.
 	Closed(s *Session, reason error)
 }
 
@@ -61,6 +61,7 @@ type Session struct {
 	loop    *loop
 	fd      int
 	handler Handler
+	marker  Marker // handler, if it is one
 
 	in  []byte // input not consumed yet
 	out []byte // private bytes, sent before the next event
@@ -85,7 +86,10 @@ type Session struct {
 	moved  time.Time // when it last took something, or was given the first of its backlog
 	queued int       // bytes that a flush last saw unacknowledged
 
-	sent   uint64        // bytes
+	sent     uint64 // bytes
+	messages uint64 // events, whole
+	mark     uint64 // sent, when the latest mark was made
+
 	gauge  uint64        // sent, at the last judgement
 	recent uint64        // bytes taken before that, halved with each account
 	lag    time.Duration // how much of the waiting since then it was behind
@@ -140,6 +144,23 @@ func (s *Session) Activate() {
 	s.active, s.caught, s.fresh = true, true, true
 }
 
+// detach moves the rest of the event that the session is inside of to its
+// private bytes, so that it may leave its place in the log. It says no when
+// that is too much.
+func (s *Session) detach(v *view) bool {
+	if s.at.skip == 0 {
+		return true
+	}
+	rest := v.data[v.start(s.at.entry)+s.at.skip : v.start(s.at.entry+1)]
+	if len(rest)+len(s.out) > maxPrivate {
+		return false
+	}
+	s.out = append(append([]byte(nil), rest...), s.out...)
+	s.at.skip = 0
+	s.messages++
+	return true
+}
+
 // owed says whether the session is still to be sent events, or to be told that
 // it lost some.
 func (s *Session) owed() bool { return s.active && (!s.caught || s.lost) }
@@ -190,16 +211,20 @@ func (s *Session) writePrivate() error {
 	return nil
 }
 
+// readSize bounds one read. What a peer asks for in so many bytes, some thousand
+// subscriptions, takes about half a millisecond, which the others wait.
+const readSize = 16 << 10
+
 // receive reads and hands over input until the socket is empty, or for a
 // while, so that one peer's flood doesn't hold up the others.
 func (s *Session) receive() error {
-	for i := 0; i < 4 && !s.paused; i++ {
+	for i := 0; i < 2 && !s.paused; i++ {
 		buf := s.loop.input[:]
 		kept := copy(buf, s.in)
 		n, err := 0, error(nil)
 		again := s.leftover && kept > 0
 		if s.leftover = false; !again {
-			n, err = unix.Read(s.fd, buf[kept:])
+			n, err = unix.Read(s.fd, buf[kept:min(kept+readSize, len(buf))])
 		}
 		switch {
 		case again:

@@ -20,6 +20,7 @@ func (s *Session) Subscribe(name string) error {
 		s.exact = make(map[string]bool)
 	}
 	s.exact[name] = true
+	s.round = 0
 	s.hold(s.loop.index.named(name), 1)
 	return nil
 }
@@ -31,6 +32,7 @@ func (s *Session) Unsubscribe(name string) {
 	}
 	delete(s.exact, name)
 	s.count--
+	s.round = 0
 	s.letGo(s.loop.index.named(name), 1)
 }
 
@@ -46,6 +48,7 @@ func (s *Session) SubscribePrefix(text string) error {
 		s.patterns = make(map[string]int)
 	}
 	s.patterns[text]++
+	s.round = 0
 	if text == "" {
 		s.greedy = true
 		s.loop.greedy[s] = struct{}{}
@@ -61,6 +64,7 @@ func (s *Session) UnsubscribePrefix(text string) {
 		return
 	}
 	s.count--
+	s.round = 0
 	if s.patterns[text]--; s.patterns[text] == 0 {
 		delete(s.patterns, text)
 	}

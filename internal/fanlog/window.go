@@ -42,14 +42,14 @@ type newsItem struct {
 	topic *topic
 }
 
-// openWindow returns a window whose head is the log's.
+// openWindow returns a window at the beginning of the log.
 func openWindow(l *log) *window {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	seg := l.segs[len(l.segs)-1]
+	seg := l.segs[0]
 	seg.refs.Add(1)
 	w := &window{log: l, views: []view{seg.view()}}
-	w.head = position{seg: seg.seq, entry: len(seg.entries)}
+	w.head = position{seg: seg.seq}
 	w.from = w.head
 	return w
 }
@@ -140,6 +140,17 @@ func (w *window) end(v *view) int {
 		return w.head.entry
 	}
 	return len(v.entries)
+}
+
+// offset returns the number of events before a position. It says no when that
+// retired and the window doesn't have it.
+func (w *window) offset(p position) (uint64, bool) {
+	if v := w.view(p.seg); v != nil {
+		return v.seg.base + uint64(p.entry), true
+	}
+	// Not scanned yet (Session.Resume).
+	base, ok := w.log.base(p.seg)
+	return base + uint64(p.entry), ok
 }
 
 // close gives up every reference.

@@ -1,0 +1,99 @@
+//go:build linux
+
+package campaign
+
+import (
+	"fmt"
+	"time"
+)
+
+// Shape says what system runs.
+type Shape struct {
+	Services []ServiceShape
+	Workers  []WorkerShape
+	Nodes    int
+	// Sessions is how many subscribers each node process has, Groups how many
+	// proxies they share to each service.
+	Sessions, Groups int
+	// Defaults: they have the driver's own settings, and services theirs.
+	Defaults bool
+	// Fixed are the topics that every node holds, Pool those that come and go.
+	Fixed, Pool []string
+	// Some is how many topics of the pool a node takes at its start, Churn how
+	// often it takes and drops some.
+	Some  int
+	Churn time.Duration
+	// Rate is how many events each worker publishes in a second, Size the most
+	// that the value of one has.
+	Rate float64
+	Size int
+	// Retention is the services', in bytes.
+	Retention int
+	// Config are lines for group [wyvern] of their configurations.
+	Config []string
+}
+
+// ServiceShape says what is special about a service.
+type ServiceShape struct {
+	ID string
+	// Restarts: it is also stopped in order, and started again. Its workers have
+	// to be without a proxy: that would take events that the service refuses.
+	Restarts bool
+}
+
+// WorkerShape says what kind of worker one is.
+type WorkerShape struct {
+	Service int
+	Proxied bool // reaches its service through a proxy
+	Python  bool // is on libzmq
+}
+
+// DefaultShape is small, so that a machine of two processors can break much of it
+// in little time, and has one of everything.
+func DefaultShape(python bool) Shape {
+	return Shape{
+		Services: []ServiceShape{{ID: "a", Restarts: true}, {ID: "b"}},
+		Workers:  []WorkerShape{{Service: 0}, {Service: 0, Python: python}, {Service: 1, Proxied: true}, {Service: 1, Python: python}},
+		Nodes:    8,
+		Sessions: 1,
+		Groups:   1,
+		// Names that are beginnings of others, and the topic that covers all.
+		Fixed:     []string{"D", "ab"},
+		Pool:      []string{"a", "abc", "abcd", "Data", "DD", "topic-0", "topic-1", "topic-2", "topic-10", "quiet"},
+		Some:      4,
+		Churn:     400 * time.Millisecond,
+		Rate:      80,
+		Size:      800,
+		Retention: 2 << 20,
+		// Nodes that are in a black hole can't be waited for; and a service
+		// retains eight events of the largest size, whatever else it is told.
+		Config: []string{"drain_timeout = 3s", "handshake_timeout = 2s", "max_event_size = 64KiB"},
+	}
+}
+
+// topics are all, the most busy first and the most quiet last.
+func (s *Shape) topics() []string {
+	return append(append([]string(nil), s.Fixed...), s.Pool...)
+}
+
+// SoakShape is a healthy system with many subscribers, at default settings.
+func SoakShape(python bool) Shape {
+	s := Shape{
+		Services: []ServiceShape{{ID: "a"}, {ID: "b"}},
+		Workers:  []WorkerShape{{Service: 0}, {Service: 1, Python: python}},
+		Nodes:    4,
+		Sessions: 50,
+		Groups:   5,
+		Defaults: true,
+		Fixed:    []string{"D", "ab"},
+		Pool:     []string{"a", "abc", "abcd", "Data", "DD"},
+		Some:     5,
+		Churn:    5 * time.Second,
+		Rate:     15,
+		Size:     800,
+	}
+	for i := range 20 {
+		s.Pool = append(s.Pool, fmt.Sprintf("topic-%d", i))
+	}
+	return s
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package fanlog
+
+func init() { raceEnabled = true }
