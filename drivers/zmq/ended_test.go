@@ -3,12 +3,12 @@ package zmq
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -254,11 +254,16 @@ func TestRemadeByLibzmq(t *testing.T) {
 		}
 	})
 	lines := bufio.NewScanner(stdout)
+	var publishing sync.Mutex // the timers' goroutines know nothing of one another
 	told := func(what string) map[string]int {
 		// What is told comes before the marker, which is published after all of
 		// the window; the marker may come too early for a connection.
 		told := make(map[string]int)
-		timer := time.AfterFunc(250*time.Millisecond, func() { publishSoon(ctx, pub, "a", "end "+what) })
+		timer := time.AfterFunc(250*time.Millisecond, func() {
+			publishing.Lock()
+			defer publishing.Unlock()
+			_, _ = pub.Publish(ctx, []driver.Message{message("a", "end "+what)})
+		})
 		defer timer.Stop()
 		for lines.Scan() {
 			topic, text, _ := strings.Cut(lines.Text(), " ")
@@ -288,8 +293,4 @@ func TestRemadeByLibzmq(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSyncs(t, "new topic", told("new"))
-}
-
-func publishSoon(ctx context.Context, pub driver.Publisher, topic, text string) {
-	_, _ = pub.Publish(ctx, []driver.Message{message(topic, text)})
 }

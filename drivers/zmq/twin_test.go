@@ -225,7 +225,7 @@ func TestRestartedBehindDeadConnection(t *testing.T) {
 	pub.Close()
 	pub = serviceOn(t, ctx, "p", port)
 	n.meet(ctx, links[1].Addr())
-	n.waitFor("the resync", isResync)
+	n.waitFor("the resync", func(e wyvern.Event) bool { return e.Reason == wyvern.ReasonIncarnation })
 	say(t, ctx, pub, "a", 1)
 	n.waitFor("an event of the new one", isEvent("a", pub.Epoch(), 1))
 	if err := n.sub.Subscribe(ctx, "b"); err != nil {
