@@ -218,7 +218,7 @@ func TestRestartedBehindDeadConnection(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	links := []*proxy.Proxy{through(t, pub.Addr()), through(t, pub.Addr())}
-	n := newNode(t, ctx, []string{"a"}, heartbeats, func(c *driver.Config) { c.LostAfter = 400 * time.Millisecond })
+	n := newNode(t, ctx, []string{"a"}, heartbeats, func(c *driver.Config) { c.LostAfter = 2 * time.Second })
 	n.meet(ctx, links[0].Addr())
 	links[0].Apply(proxy.Both, proxy.Rule{Hold: true})
 	port := portOf(pub)
@@ -233,7 +233,7 @@ func TestRestartedBehindDeadConnection(t *testing.T) {
 	}
 	eventually(t, "the dead connection to be noticed", func() bool { return strings.Contains(n.log.String(), errSilent.Error()) })
 	links[0].Heal()
-	time.Sleep(500 * time.Millisecond) // longer than LostAfter
+	time.Sleep(2100 * time.Millisecond) // longer than LostAfter
 	n.await(ctx)
 	n.wantResyncs("a: " + string(wyvern.ReasonIncarnation))
 }
