@@ -3,6 +3,7 @@ package wyvern
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,6 +81,61 @@ func TestRelay(t *testing.T) {
 		if got := r.Status(); got.Messages != 4 || got.Bytes == 0 {
 			t.Errorf("status %+v", got)
 		}
+	})
+}
+
+// Numbers that a worker puts into its events, in whatever form and place, are
+// replaced by the service's, and those of others don't suffer.
+func TestX5ForgedNumbers(t *testing.T) {
+	five := []string{"a57461626c65 a174", "a36b6579 a16b", "a6616374696f6e a3736574", "a576616c7565 c0", "a5746f706963 a144"}
+	const epoch, seq = "a565706f6368 ", "a3736571 "
+	forgeries := [][]string{
+		nil,
+		{epoch + "cf0000000000000007", seq + "cf0000000000000009"}, // as we write them
+		{epoch + "07", seq + "09"},
+		{seq + "cfffffffffffffffff", epoch + "cfffffffffffffffff"},
+		{epoch + "cf000000000000004d", seq + "cf0000000000000001"}, // the service's own
+		{epoch + "4d"}, {seq + "01"},
+		{epoch + "00", seq + "00"},
+		{epoch + "ff", seq + "d3ffffffffffffffff"}, // -1
+		{epoch + "c0", seq + "c0"},
+		{epoch + "a137", seq + "cb4022000000000000"}, // text, 9.0
+		{epoch + "93010203", seq + "81a165c0"},
+		{"c40565706f6368 07", "c403736571 09"}, // the keys as bytes
+	}
+	synctest.Test(t, func(t *testing.T) {
+		source, half := newFakeSubscriber(), &fakePublisher{}
+		p := openFakePublisher(t, half, func(o *PublisherOptions) { o.Epoch = 77 })
+		r := openFakeRelay(t, source, p)
+		done := startRelay(t, t.Context(), r)
+		count := 0
+		for _, forged := range forgeries {
+			for at := range len(five) + 1 { // before, between and behind the five
+				entries := slices.Concat(five[:at], forged, five[at:])
+				text := strings.ReplaceAll(strings.Join(entries, ""), " ", "")
+				body, err := hex.DecodeString(fmt.Sprintf("%02x", 0x80|len(entries)) + text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				source.put(driver.Message{Topic: []byte("D"), Payload: body})
+				count++
+			}
+		}
+		synctest.Wait()
+		got := half.all()
+		for i, s := range got {
+			if s.Epoch != 77 || s.Seq != uint64(i+1) || s.Key != "k" || s.Action != ActionSet {
+				t.Errorf("event %d is %+v", i, s.Fields)
+			}
+			if n := bytes.Count(half.bodies[i], []byte("epoch")); n != 1 {
+				t.Errorf("event %d has %d epochs", i, n)
+			}
+		}
+		if st := r.Stats(); len(got) != count || st.Malformed != 0 {
+			t.Errorf("%d of %d events, %+v", len(got), count, st)
+		}
+		r.Close()
+		<-done
 	})
 }
 

@@ -125,12 +125,10 @@ func takeLock(ctx context.Context, name, path, owner string) (*os.File, error) {
 		}
 		return nil, inUse(path, holderOf(ctx, lock))
 	}
+	// The name is for people. That it can't be written, because the disk is
+	// full, is no reason to do without the service.
 	if err := lock.Truncate(0); err == nil {
-		_, err = lock.WriteAt([]byte(owner+"\n"), 0)
-		if err != nil {
-			lock.Close()
-			return nil, fmt.Errorf("write %s: %w", name, err)
-		}
+		_, _ = lock.WriteAt([]byte(owner+"\n"), 0)
 	}
 	return lock, nil
 }
