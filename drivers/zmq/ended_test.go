@@ -150,18 +150,24 @@ func TestRemade(t *testing.T) {
 // One of ours is not told that way: it knows by itself. Its end says nothing of
 // a node at its address.
 func TestRemadeOurs(t *testing.T) {
+	const spread = 50 * time.Millisecond
 	ctx := begin(t)
-	pub := openPub(t, ctx, func(cfg *driver.Config) {
-		cfg.ResyncSpread, cfg.Crashed, cfg.Resync = time.Nanosecond, true, []byte("RESYNC")
+	quickly := func(cfg *driver.Config) { cfg.HeartbeatInterval = 40 * time.Millisecond }
+	end := func(pub *publisher) {
+		time.Sleep(2 * spread)
+		publish(t, ctx, pub, "a", "end")
+	}
+	pub := openPub(t, ctx, quickly, func(cfg *driver.Config) {
+		cfg.ResyncSpread, cfg.Crashed, cfg.Resync = spread, true, []byte("RESYNC")
 	})
 	for _, version := range []string{"1", "2"} {
 		r := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1, zmtp.Property{Name: propertyPeer, Value: version})
 		r.subscribe(1, "a")
-		publish(t, ctx, pub, "a", "end")
+		end(pub)
 		wantSyncs(t, "version "+version, r.syncs())
 	}
-	pub = openPub(t, ctx, func(cfg *driver.Config) {
-		cfg.ResyncSpread, cfg.Resync = time.Nanosecond, []byte("RESYNC")
+	pub = openPub(t, ctx, quickly, func(cfg *driver.Config) {
+		cfg.ResyncSpread, cfg.Resync = spread, []byte("RESYNC")
 	})
 	r := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1, zmtp.Property{Name: propertyPeer, Value: "1"})
 	r.subscribe(1, "", "a")
@@ -169,7 +175,7 @@ func TestRemadeOurs(t *testing.T) {
 	eventually(t, "the end of the connection", func() bool { return pub.connected.Load() == 0 })
 	r = foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
 	r.subscribe(1, "", "a")
-	publish(t, ctx, pub, "a", "end")
+	end(pub)
 	wantSyncs(t, "the first node", r.syncs())
 }
 
