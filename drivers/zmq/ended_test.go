@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -126,6 +125,7 @@ func TestRemade(t *testing.T) {
 			ctx := begin(t)
 			pub := openPub(t, ctx, func(cfg *driver.Config) {
 				cfg.ResyncSpread, cfg.Crashed, cfg.Resync = c.spread, c.crashed, []byte("RESYNC")
+				cfg.NoReconnectSync = c.spread < 0
 				cfg.HeartbeatInterval = 40 * time.Millisecond // ticks are half of it
 			})
 			for i, want := range [][]string{c.first, c.second} {
@@ -150,18 +150,24 @@ func TestRemade(t *testing.T) {
 // One of ours is not told that way: it knows by itself. Its end says nothing of
 // a node at its address.
 func TestRemadeOurs(t *testing.T) {
+	const spread = 50 * time.Millisecond
 	ctx := begin(t)
-	pub := openPub(t, ctx, func(cfg *driver.Config) {
-		cfg.ResyncSpread, cfg.Crashed, cfg.Resync = time.Nanosecond, true, []byte("RESYNC")
+	quickly := func(cfg *driver.Config) { cfg.HeartbeatInterval = 40 * time.Millisecond }
+	end := func(pub *publisher) {
+		time.Sleep(2 * spread)
+		publish(t, ctx, pub, "a", "end")
+	}
+	pub := openPub(t, ctx, quickly, func(cfg *driver.Config) {
+		cfg.ResyncSpread, cfg.Crashed, cfg.Resync = spread, true, []byte("RESYNC")
 	})
 	for _, version := range []string{"1", "2"} {
 		r := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1, zmtp.Property{Name: propertyPeer, Value: version})
 		r.subscribe(1, "a")
-		publish(t, ctx, pub, "a", "end")
+		end(pub)
 		wantSyncs(t, "version "+version, r.syncs())
 	}
-	pub = openPub(t, ctx, func(cfg *driver.Config) {
-		cfg.ResyncSpread, cfg.Resync = time.Nanosecond, []byte("RESYNC")
+	pub = openPub(t, ctx, quickly, func(cfg *driver.Config) {
+		cfg.ResyncSpread, cfg.Resync = spread, []byte("RESYNC")
 	})
 	r := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1, zmtp.Property{Name: propertyPeer, Value: "1"})
 	r.subscribe(1, "", "a")
@@ -169,7 +175,7 @@ func TestRemadeOurs(t *testing.T) {
 	eventually(t, "the end of the connection", func() bool { return pub.Status().Peers == 0 })
 	r = foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
 	r.subscribe(1, "", "a")
-	publish(t, ctx, pub, "a", "end")
+	end(pub)
 	wantSyncs(t, "the first node", r.syncs())
 }
 
@@ -254,17 +260,10 @@ func TestRemadeByLibzmq(t *testing.T) {
 		}
 	})
 	lines := bufio.NewScanner(stdout)
-	var publishing sync.Mutex // the timers' goroutines know nothing of one another
 	told := func(what string) map[string]int {
-		// What is told comes before the marker, which is published after all of
-		// the window; the marker may come too early for a connection.
+		time.Sleep(250 * time.Millisecond) // the window
+		publish(t, ctx, pub, "a", "end "+what)
 		told := make(map[string]int)
-		timer := time.AfterFunc(250*time.Millisecond, func() {
-			publishing.Lock()
-			defer publishing.Unlock()
-			_, _ = pub.Publish(ctx, []driver.Message{message("a", "end "+what)})
-		})
-		defer timer.Stop()
 		for lines.Scan() {
 			topic, text, _ := strings.Cut(lines.Text(), " ")
 			switch text {

@@ -345,6 +345,9 @@ func TestFellBehind(t *testing.T) {
 	}
 	n.check()
 	n.wantResyncs(each(topics, wyvern.ReasonBehind)...)
+	if strings.Count(n.log.String(), "publisher connected") != 1 {
+		t.Errorf("it has connected again:\n%s", n.log.String())
+	}
 }
 
 // A topic of which somebody was told that it is in force, and whose connection
