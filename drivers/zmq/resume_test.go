@@ -69,7 +69,7 @@ func TestCutsUnderLoad(t *testing.T) {
 			t.Errorf("node %d never resumed", i)
 		}
 	}
-	if cuts < 40 {
+	if cuts < 30 {
 		t.Errorf("only %d cuts", cuts)
 	}
 	t.Logf("%d cuts, %d events of each topic", cuts, last)
