@@ -102,7 +102,7 @@ func settle(r *recorder) {
 
 // The loss of a quiet topic's last event is noticed, also while the publisher
 // is busy elsewhere.
-func TestLastEventLost(t *testing.T) {
+func TestN2LastEventLost(t *testing.T) {
 	for _, busy := range []bool{false, true} {
 		t.Run(fmt.Sprintf("busy=%v", busy), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestLastEventLost(t *testing.T) {
 }
 
 // A publisher that vanishes is told, and what was missed when it comes back.
-func TestPublisherVanishes(t *testing.T) {
+func TestB4PublisherVanishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}
 		w := newWire(lossyCaps)
@@ -266,7 +266,7 @@ func TestReserved(t *testing.T) {
 }
 
 // When a topic's numbers are used up its events are refused.
-func TestNumbersExhausted(t *testing.T) {
+func TestS5NumbersExhausted(t *testing.T) {
 	half := &fakePublisher{}
 	p := openFakePublisher(t, half)
 	p.book.Restore(math.MaxUint64-1, nil)
@@ -285,7 +285,7 @@ func TestNumbersExhausted(t *testing.T) {
 }
 
 // Ten million topics take as much memory as the quota allows.
-func TestMemoryOfTopics(t *testing.T) {
+func TestS6MemoryOfTopics(t *testing.T) {
 	topics := 10_000_000
 	if raceEnabled || testing.Short() {
 		topics = 600_000

@@ -524,7 +524,7 @@ func TestTopicSet(t *testing.T) {
 }
 
 // Topics come and go while events flow: with -race, the lock-free side of it.
-func TestChurn(t *testing.T) {
+func TestB3Churn(t *testing.T) {
 	half := newFakeSubscriber()
 	var mu sync.Mutex
 	dropped := map[string]bool{}

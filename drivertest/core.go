@@ -173,7 +173,9 @@ func (s *coreSubscriber) await(what string, enough func([]wyvern.Event) bool) []
 
 func (s *coreSubscriber) awaitKey(topic, key string) []wyvern.Event {
 	s.p.Helper()
-	return s.await(key+" on "+topic, func([]wyvern.Event) bool { return s.has(topic, key) })
+	return s.await(key+" on "+topic, func(got []wyvern.Event) bool {
+		return slices.ContainsFunc(got, func(e wyvern.Event) bool { return e.Topic == topic && e.Key == key })
+	})
 }
 
 func testCoreFilter(p *place) {

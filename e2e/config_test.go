@@ -34,7 +34,7 @@ func checkRefused(t *testing.T, args []string, hint bool, texts ...string) {
 
 // A second service on the same socket, or on the same port, is refused with an
 // error that names the owner, and the first goes on (contract: 4; failures: C5).
-func TestSecondService(t *testing.T) {
+func TestC5SecondService(t *testing.T) {
 	t.Parallel()
 	site := newFixedSite(t)
 	svc := site.serve(t)
@@ -50,7 +50,7 @@ func TestSecondService(t *testing.T) {
 }
 
 // Of many that start at once exactly one runs (failures: C5, "race").
-func TestServicesRace(t *testing.T) {
+func TestC5ServicesRace(t *testing.T) {
 	t.Parallel()
 	const starters = 20
 	for _, what := range []string{"socket", "port"} {

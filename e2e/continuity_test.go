@@ -38,7 +38,7 @@ func checkContiguous(t *testing.T, in *inbox, topic string) {
 
 // A planned restart under load is seen by nobody: no resync, nothing missing,
 // nothing twice, whoever publishes and however often (issue: hand-over).
-func TestPlannedRestart(t *testing.T) {
+func TestS10PlannedRestart(t *testing.T) {
 	t.Parallel()
 	site := newFixedSite(t)
 	svc := site.serve(t)
@@ -102,7 +102,7 @@ func TestPlannedRestart(t *testing.T) {
 }
 
 // A crash is told, once for every topic that is held, spread over the window.
-func TestCrashIsTold(t *testing.T) {
+func TestS1CrashIsTold(t *testing.T) {
 	t.Parallel()
 	site := newFixedSite(t)
 	svc := site.serve(t)

@@ -44,7 +44,7 @@ func checkSteady(t *testing.T, p *zmqPeer) {
 
 // Whoever of our peers on libzmq asks for signs of life gets them, at every
 // socket that we have (ZMTP 3.1; failures: N6).
-func TestHeartbeatsAreAnswered(t *testing.T) {
+func TestN6HeartbeatsAreAnswered(t *testing.T) {
 	t.Parallel()
 	site := newSite(t)
 	svc := site.serve(t)

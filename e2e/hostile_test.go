@@ -144,7 +144,7 @@ func harmless() []attack {
 // Whatever a peer sends: a line of the log says so, and a good worker and a good
 // node beside it notice nothing, besides being told of an event that could not
 // be understood (contract: 4, I11; failures: X1, W8).
-func TestHostilePeers(t *testing.T) {
+func TestX1HostilePeers(t *testing.T) {
 	t.Parallel()
 	for _, side := range []struct {
 		name    string
@@ -187,7 +187,7 @@ func TestHostilePeers(t *testing.T) {
 // All of it at once and again and again, beside workers and nodes on libzmq and
 // ours that get everything; the service's memory stays what it was (contract: 4;
 // failures: S9, X1).
-func TestHostileCrowd(t *testing.T) {
+func TestX1HostileCrowd(t *testing.T) {
 	t.Parallel()
 	const count, rounds = 3000, 15
 	const margin = 64 << 20

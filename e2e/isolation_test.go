@@ -33,7 +33,7 @@ func ask(t testing.TB, p *process) (st loadStatus) {
 // them get every event, the memory of the service stays within its budget, and
 // the one that was stopped is told to resync and goes on when it may (contract:
 // I11; failures: S2, N1).
-func TestStoppedSubscriber(t *testing.T) {
+func TestS2StoppedSubscriber(t *testing.T) {
 	const retention = 8 << 20
 	// What operations.md says: twice the retention and some for each connection.
 	const budget = 2*retention + 48<<20

@@ -14,7 +14,7 @@ import (
 
 // A node on libzmq, at its default settings, whose connection is cut connects
 // again and goes on receiving; so does one of ours (failures: N4).
-func TestConnectionCut(t *testing.T) {
+func TestN4ConnectionCut(t *testing.T) {
 	t.Parallel()
 	site := newSite(t)
 	svc := site.serve(t)
@@ -39,7 +39,7 @@ func TestConnectionCut(t *testing.T) {
 // A service that is killed under load, and started again on the same socket and
 // port, takes over the stale socket; workers and nodes, on libzmq and ours, go on
 // without a restart of their own (failures: C5, C7, S1).
-func TestServiceKilled(t *testing.T) {
+func TestC7ServiceKilled(t *testing.T) {
 	t.Parallel()
 	site := newFixedSite(t)
 	svc := site.serve(t)
@@ -130,7 +130,7 @@ func TestServiceKilled(t *testing.T) {
 // A node of ours that is behind when its service is killed, with events in its
 // hands and in its socket, notices the loss all the same, connects to the next
 // one and goes on; and it can be closed.
-func TestServiceKilledBeforeSlowNode(t *testing.T) {
+func TestC7ServiceKilledBeforeSlowNode(t *testing.T) {
 	t.Parallel()
 	site := newFixedSite(t)
 	svc := site.serve(t)

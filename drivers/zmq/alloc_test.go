@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
 // raceEnabled is set where the race detector, which allocates, is on.
@@ -196,4 +197,32 @@ func benchPump(b *testing.B, ctx context.Context, pub driver.Publisher, sub driv
 	for i := 0; i < b.N; i += 100 {
 		run()
 	}
+}
+
+// A subscriber that is connected and has nothing to do costs little.
+func TestIdleSubscriberMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector needs memory of its own")
+	}
+	const peers, most = 300, 10 << 10
+	ctx := begin(t)
+	pub := openPub(t, ctx, func(c *driver.Config) { c.ID, c.Epoch = "p", 7 })
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	conns := make([]net.Conn, peers)
+	for i := range conns {
+		r := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1, zmtp.Property{Name: propertyPeer, Value: "2"})
+		r.subscribe(1, "a")
+		conns[i] = r.conn
+	}
+	each := int64(heap()-before) / peers // the other side's connection included
+	if each > most {
+		t.Errorf("%d bytes for each, want at most %d", each, most)
+	}
+	t.Logf("%d bytes for each", each)
 }

@@ -223,8 +223,11 @@ func TestStalledLoop(t *testing.T) {
 // misses nothing. (S4, B1)
 func TestBlockedHandler(t *testing.T) {
 	ctx := begin(t)
-	pub := serviceOn(t, ctx, "p", 0, heartbeats)
-	n := newNode(t, ctx, []string{"a"}, heartbeats, func(c *driver.Config) { c.LostAfter = 300 * time.Millisecond })
+	patience := func(c *driver.Config) { // longer than a busy machine stands still
+		c.HeartbeatInterval, c.HeartbeatTimeout, c.LostAfter = 100*time.Millisecond, time.Second, 1200*time.Millisecond
+	}
+	pub := serviceOn(t, ctx, "p", 0, patience)
+	n := newNode(t, ctx, []string{"a"}, patience)
 	open := make(chan struct{})
 	release := sync.OnceFunc(func() { close(open) })
 	t.Cleanup(release)
@@ -240,7 +243,7 @@ func TestBlockedHandler(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(time.Second) // longer than every patience
+	time.Sleep(2 * time.Second) // longer than every patience
 	release()
 	n.waitFor("the last event", isEvent("a", 0, 500))
 	if got := n.check(); got != 500 {

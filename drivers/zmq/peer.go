@@ -3,7 +3,6 @@ package zmq
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -16,14 +15,6 @@ const maxRequest = 8 << 10
 
 // maxName is the longest topic that there is: a longer prefix matches none.
 const maxName = 255
-
-const (
-	// topicAll is the topic that a ZeroMQ node that subscribed to everything is
-	// told by: Dragonflow's for everybody.
-	topicAll = "D"
-	// noticeRoom is how many bytes of notices may wait to be sent to one peer.
-	noticeRoom = 32 << 10
-)
 
 // peer speaks ZMTP with one subscriber. It lives on a loop of the Fanout.
 type peer struct {
@@ -50,12 +41,6 @@ type peer struct {
 	offset  uint64
 
 	owed []owed // of a ZeroMQ node: what it is to be told to resync
-}
-
-// owed is a subscription whose holder is to be told to resync.
-type owed struct {
-	text string
-	at   time.Time
 }
 
 // Input implements fanlog.Handler.
@@ -237,51 +222,6 @@ func (h *peer) Mark(s *fanlog.Session, offset, messages uint64) {
 	}
 }
 
-// subscribeNode adds a subscription of a ZeroMQ node. One that was made again
-// after its connection ended is told to resync, some time in the window.
-func (h *peer) subscribeNode(s *fanlog.Session, text string) error {
-	if err := s.SubscribePrefix(text); err != nil {
-		return err
-	}
-	cfg := &h.pub.cfg
-	if cfg.Resync == nil || cfg.NoReconnectSync {
-		return nil
-	}
-	now := time.Now()
-	if h.pub.ended.remade(host(h.address), text, now) {
-		h.owed = append(h.owed, owed{text, now.Add(rand.N(max(cfg.ResyncSpread, 1)))})
-		h.tellOwed(s, now)
-	}
-	return nil
-}
-
-// tellOwed tells a ZeroMQ node what is due, as much as there is room for.
-func (h *peer) tellOwed(s *fanlog.Session, now time.Time) {
-	kept := h.owed[:0]
-	for i, o := range h.owed {
-		if s.Unsent() > noticeRoom {
-			kept = append(kept, h.owed[i:]...)
-			break
-		}
-		if o.at.After(now) {
-			kept = append(kept, o)
-			continue
-		}
-		topic := o.text
-		if topic == "" {
-			topic = topicAll
-		}
-		h.scratch = zmtp.AppendMessage2(h.scratch[:0], []byte(topic), h.pub.cfg.Resync)
-		if err := s.Send(h.scratch); err != nil {
-			s.End(err)
-			return
-		}
-	}
-	if h.owed = kept; len(kept) == 0 {
-		h.owed = nil
-	}
-}
-
 // Tick implements fanlog.Handler.
 func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 	cfg := &h.pub.cfg
@@ -328,13 +268,7 @@ func (h *peer) Lost(s *fanlog.Session) {
 	if h.pub.cfg.Resync == nil {
 		return
 	}
-	exact, prefixes := s.Subscriptions()
-	now := time.Now()
-	h.owed = h.owed[:0] // they are among these
-	for _, text := range append(exact, prefixes...) {
-		h.owed = append(h.owed, owed{text, now})
-	}
-	h.tellOwed(s, now)
+	h.oweAll(s)
 }
 
 // Closed implements fanlog.Handler.

@@ -218,22 +218,24 @@ func TestRestartedBehindDeadConnection(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	links := []*proxy.Proxy{through(t, pub.Addr()), through(t, pub.Addr())}
-	n := newNode(t, ctx, []string{"a"}, heartbeats, func(c *driver.Config) { c.LostAfter = 400 * time.Millisecond })
+	n := newNode(t, ctx, []string{"a"}, func(c *driver.Config) {
+		c.HeartbeatInterval, c.HeartbeatTimeout, c.LostAfter = 50*time.Millisecond, 2500*time.Millisecond, 3*time.Second
+	})
 	n.meet(ctx, links[0].Addr())
 	links[0].Apply(proxy.Both, proxy.Rule{Hold: true})
 	port := portOf(pub)
 	pub.Close()
 	pub = serviceOn(t, ctx, "p", port)
 	n.meet(ctx, links[1].Addr())
-	n.waitFor("the resync", isResync)
+	n.waitFor("the resync", func(e wyvern.Event) bool { return e.Reason == wyvern.ReasonIncarnation })
 	say(t, ctx, pub, "a", 1)
 	n.waitFor("an event of the new one", isEvent("a", pub.Epoch(), 1))
-	if err := n.sub.Subscribe(ctx, "b"); err != nil {
-		t.Fatal(err)
+	if strings.Contains(n.log.String(), errSilent.Error()) {
+		t.Error("the dead connection was noticed too early for this test")
 	}
 	eventually(t, "the dead connection to be noticed", func() bool { return strings.Contains(n.log.String(), errSilent.Error()) })
 	links[0].Heal()
-	time.Sleep(500 * time.Millisecond) // longer than LostAfter
+	time.Sleep(600 * time.Millisecond) // LostAfter counts from the last sign of life
 	n.await(ctx)
 	n.wantResyncs("a: " + string(wyvern.ReasonIncarnation))
 }

@@ -38,7 +38,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-func TestEdges(t *testing.T) {
+func TestS5Edges(t *testing.T) {
 	b := New(MinTopics, false)
 	s := b.Begin("a")
 	for _, last := range []uint64{1<<32 - 2, 1<<32 - 1, 1 << 32, math.MaxUint64 - 2, math.MaxUint64 - 1} {
@@ -59,7 +59,7 @@ func TestEdges(t *testing.T) {
 }
 
 // What was quiet for longest is forgotten, and begins above all that was.
-func TestQuota(t *testing.T) {
+func TestS6Quota(t *testing.T) {
 	b := New(MinTopics, false)
 	for range 10 {
 		next(t, b, "quiet")
@@ -90,7 +90,7 @@ func TestQuota(t *testing.T) {
 }
 
 // An exhausted floor doesn't begin at 1 again.
-func TestQuotaAtTheEnd(t *testing.T) {
+func TestS5QuotaAtTheEnd(t *testing.T) {
 	b := New(MinTopics, false)
 	s := b.Begin("a")
 	s.last = math.MaxUint64 - 1
@@ -108,7 +108,7 @@ func TestQuotaAtTheEnd(t *testing.T) {
 }
 
 // Topics without an end take bounded memory, beacons and all.
-func TestMemoryOfTopics(t *testing.T) {
+func TestS6MemoryOfTopics(t *testing.T) {
 	const topics = 1 << 14
 	b := New(topics, true)
 	var before, after runtime.MemStats
