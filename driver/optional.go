@@ -73,6 +73,9 @@ type Status struct {
 	// Lost counts the times that a peer fell so far behind that it lost
 	// events.
 	Lost uint64
+	// Slow are peers that, now, don't take what they are sent and hold up
+	// nobody any more.
+	Slow int
 	// Retained is how many bytes of events are kept for peers that are behind,
 	// or wait in a queue.
 	Retained int64

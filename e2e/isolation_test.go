@@ -83,6 +83,7 @@ func TestS2StoppedSubscriber(t *testing.T) {
 		t.Errorf("the service used up to %d MiB, more than %d", peak>>20, budget>>20)
 	}
 
+	svc.stderr.await(t, "subscriber is slow", "peer=", "behind_bytes=", "lost_events=true") // while it is
 	victim.signal(t, syscall.SIGCONT)
 	svc.stderr.await(t, "subscriber fell behind", "told to resync")
 	// The next event is the first after the loss that it can get.

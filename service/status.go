@@ -36,6 +36,7 @@ func (s Status) LogValue() slog.Value {
 	add("received", s.IPC.Messages)
 	add("published", s.Network.Messages)
 	add("deliveries", s.Network.Deliveries)
+	add("slow_nodes", uint64(s.Network.Slow))
 	add("fell_behind", s.Network.Lost)
 	add("malformed", s.IPC.Malformed)
 	add("refused_nodes", s.Network.Refused)

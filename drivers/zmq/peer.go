@@ -30,6 +30,7 @@ type peer struct {
 	pings    bool          // it understands PING
 	ttl      time.Duration // it asked to be dropped when silent for so long
 	requests requests
+	spell    spell
 	skip     bool // inside a message that is not a subscription
 	scratch  []byte
 
@@ -234,7 +235,9 @@ func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 	if len(h.owed) > 0 {
 		h.tellOwed(s, now)
 	}
-	if behind, _ := s.Behind(); behind || s.Unsent() > 0 || s.Paused() {
+	lag := s.Lag()
+	h.watch(lag, now)
+	if lag.Behind || s.Unsent() > 0 || s.Paused() {
 		// It doesn't read at the moment, or isn't read, so it can't be asked.
 		// The kernel finds out whether its host is alive.
 		h.heard = now
@@ -255,7 +258,7 @@ func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 // Lost implements fanlog.Handler: one of ours is told so; a ZeroMQ node is told,
 // for each of its subscriptions, to compare itself with the database.
 func (h *peer) Lost(s *fanlog.Session) {
-	h.pub.refusals.note("subscriber fell behind and lost events; told to resync", h.address)
+	h.pub.lostLog.Warn(h.pub.cfg.Log, "subscriber fell behind and lost events; told to resync", "peer", h.address)
 	if h.resumes {
 		offset, messages, _ := s.Position()
 		h.scratch = appendFrom(h.scratch[:0], fromHead, offset)
@@ -274,6 +277,7 @@ func (h *peer) Lost(s *fanlog.Session) {
 // Closed implements fanlog.Handler.
 func (h *peer) Closed(s *fanlog.Session, reason error) {
 	h.guest.leave()
+	h.endSpell()
 	if h.hs == nil {
 		h.pub.introduced.Add(-1)
 		if !h.ours {

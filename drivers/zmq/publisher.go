@@ -16,6 +16,7 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/fanlog"
+	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
@@ -36,6 +37,11 @@ type publisher struct {
 	malformed atomic.Uint64
 
 	introduced atomic.Int64 // peers that completed the handshake
+	slow       atomic.Int64 // those of them that don't take what they are sent
+
+	// Each has a rate of its own: what one peer makes happen must not hide
+	// what another one suffers.
+	slowLog, lostLog lograte.Limiter
 
 	once   sync.Once
 	closed chan struct{}
@@ -226,6 +232,7 @@ func (p *publisher) Status() driver.Status {
 		Refused:   p.refusals.count.Load(),
 		Malformed: p.malformed.Load(),
 		Lost:      st.Lost,
+		Slow:      int(p.slow.Load()),
 		Retained:  st.Retained,
 	}
 }

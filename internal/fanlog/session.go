@@ -168,12 +168,6 @@ func (s *Session) owed() bool { return s.active && (!s.caught || s.lost) }
 // claims says whether the session may hold up an append.
 func (s *Session) claims() bool { return s.active && !s.caught && !s.slow }
 
-// Behind says whether events wait for the session that it has not taken, and
-// since when it has taken nothing.
-func (s *Session) Behind() (behind bool, since time.Time) {
-	return s.owed(), s.moved
-}
-
 // write makes one attempt and returns how much the socket took.
 func (s *Session) write(p []byte) (n int, err error) {
 	for {
