@@ -124,7 +124,7 @@ func (p *publisher) accept() {
 		}
 		h := &peer{pub: p, guest: g, address: address, hs: zmtp.NewHandshake(p.hello), began: time.Now()}
 		h.heard = h.began
-		g.end = p.fan.Join(fd, h, h.hs.Start(nil))
+		g.end = p.fan.Attach(fd, h, h.hs.Start(nil))
 	})
 }
 

@@ -135,11 +135,23 @@ func (f *Fanout) Head() uint64 {
 
 // Attach gives a connected, non-blocking socket to a loop, which closes it at
 // the end, and sends greeting. All of h's methods are called from there on,
-// Closed last, even when the Fanout is closed already.
-func (f *Fanout) Attach(fd int, h Handler, greeting []byte) {
+// Closed last, even when the Fanout is closed already. end ends the session; it
+// may be called at any time, from anywhere, and does not wait.
+func (f *Fanout) Attach(fd int, h Handler, greeting []byte) (end func(reason error)) {
 	l := f.loops[int(f.next.Add(1))%len(f.loops)]
-	if !l.post(func() { l.attach(fd, h, greeting) }) {
+	var s *Session // the loop's
+	if !l.post(func() {
+		l.attach(fd, h, greeting)
+		s = l.sessions[fd]
+	}) {
 		refuse(fd, h)
+	}
+	return func(reason error) {
+		l.post(func() {
+			if s != nil {
+				l.close(s, reason)
+			}
+		})
 	}
 }
 
