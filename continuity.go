@@ -73,6 +73,11 @@ func (c *continuity) init(s *Subscriber, caps driver.Capabilities, cfg driver.Co
 		o.LostAfter = cfg.LostAfter
 	}
 	c.tracker = tracker.New(o)
+	if s.all {
+		// What is told about all topics is told about this one too: of others
+		// that were never seen only it can speak.
+		c.open([]byte(TopicAll))
+	}
 }
 
 // each calls yield with every topic that the handler gets.
@@ -158,8 +163,14 @@ func (c *continuity) open(name []byte) *tracker.Topic {
 		for _, t := range c.opened {
 			t.Drop()
 		}
-		c.opened = nil
+		all := tracker.NewTopic(TopicAll)
+		c.opened = map[string]*tracker.Topic{TopicAll: all}
 		c.tracker.Forgot()
+		// A resync of theirs may have been due.
+		c.tracker.Notice(c.now, all, c.tracker.Publisher("", 0), 0, tracker.Gap)
+		if t = c.opened[string(name)]; t != nil {
+			return t
+		}
 	}
 	if c.opened == nil {
 		c.opened = make(map[string]*tracker.Topic)

@@ -135,6 +135,23 @@ func TestAllTopics(t *testing.T) {
 	})
 }
 
+// Who holds all topics is told of those that it never saw on the one for all.
+func TestAllTopicsAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		half, r := newFakeSubscriber(), &recorder{}
+		openFakeSubscriber(t, half, r.handle, func(o *SubscriberOptions) { o.Config.AllTopics = true })
+		source := &driver.Source{Publisher: "p1", Epoch: 7}
+		half.put(message("a", setEvent("1")), driver.Message{Notice: driver.Behind, Source: source})
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		got := r.texts()
+		slices.Sort(got)
+		if want := []string{"D!fell behind", "a!fell behind", "a/1"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 func TestMalformed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		half, r, log := newFakeSubscriber(), &recorder{}, &logBook{}

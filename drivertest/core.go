@@ -447,6 +447,13 @@ func testCoreClose(p *place) {
 	for range 5 {
 		pub := p.corePublisher(smallQueue)
 		sub := p.coreSubscriber(nil, []string{"T"}, pub)
+		// Once in any case: what follows may find it closed already.
+		if err := sub.Subscribe(p.ctx, "another"); err != nil {
+			p.Errorf("Subscribe: %v", err)
+		}
+		if err := sub.Unsubscribe(p.ctx, "another"); err != nil {
+			p.Errorf("Unsubscribe: %v", err)
+		}
 		var all sync.WaitGroup
 		for range 3 {
 			all.Go(func() {

@@ -140,7 +140,7 @@ func (w *worker) topic() string {
 
 func (w *worker) burst(ctx context.Context, o Order) {
 	for n := o.N; n > 0; n -= maxBatch {
-		if !w.publish(ctx, maxBatch, func() string { return o.Topic }, o.Size) {
+		if !w.publish(ctx, min(n, maxBatch), func() string { return o.Topic }, o.Size) {
 			return
 		}
 	}

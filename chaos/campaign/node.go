@@ -49,7 +49,7 @@ func (n *node) start() error {
 	shape := &n.sys.shape
 	cfg := actor.NodeConfig{
 		Name: name, Node: n.name, Sessions: shape.Sessions,
-		Topics: shape.Fixed, Pool: shape.Pool, Churn: shape.Churn, Some: shape.Some,
+		Topics: append(slices.Clone(shape.Fixed), n.quiet()), Pool: shape.Pool, Churn: shape.Churn, Some: shape.Some,
 		Seed: n.sys.seed + 1<<48 + uint64(n.index)<<32 + uint64(n.count),
 	}
 	if !shape.Defaults {
@@ -73,6 +73,10 @@ func (n *node) start() error {
 	n.set(p)
 	return nil
 }
+
+// quiet is a topic that only this node holds, and on which nobody publishes
+// unasked.
+func (n *node) quiet() string { return "quiet-" + n.name }
 
 // kill kills the process and notes when that was.
 func (n *node) kill() bool {

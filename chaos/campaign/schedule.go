@@ -15,6 +15,7 @@ type Kind string
 // The kinds.
 const (
 	ServiceKill    Kind = "service-kill"    // kill -9, and started again
+	ServiceFull    Kind = "service-full"    // stopped, until its workers can write no more, then killed as above
 	ServiceRestart Kind = "service-restart" // SIGTERM, and started again
 	ServiceStop    Kind = "service-stop"    // SIGSTOP, SIGCONT
 	ServiceFiles   Kind = "service-files"   // no descriptors, while everybody reconnects
@@ -45,7 +46,7 @@ const (
 
 // Kinds are all.
 var Kinds = []Kind{
-	ServiceKill, ServiceRestart, ServiceStop, ServiceFiles, Overflow, WorkerKill, WorkerStop,
+	ServiceKill, ServiceFull, ServiceRestart, ServiceStop, ServiceFiles, Overflow, WorkerKill, WorkerStop,
 	NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeStall, NodeFiles,
 	LinkCut, LinkReset, LinkRefuse, LinkHole01, LinkHole1, LinkHole6, LinkDelay, LinkThrottle, LinkSlice, LinkSwallow,
 	IPCDelay, IPCThrottle, IPCSlice,
@@ -102,7 +103,8 @@ const ms = time.Millisecond
 
 var (
 	serviceOptions = []option{
-		{ServiceKill, 3, 0, 1500 * ms},
+		{ServiceKill, 2, 0, 1500 * ms},
+		{ServiceFull, 2, 0, 500 * ms},
 		{ServiceStop, 3, 200 * ms, 2500 * ms},
 		{ServiceFiles, 2, 1000 * ms, 2000 * ms},
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,7 +51,7 @@ func (s *system) strike(ctx context.Context, f Fault) (proof, error) {
 // knows.
 func (s *system) hits(f Fault) []string {
 	switch f.Kind {
-	case ServiceKill, ServiceRestart, ServiceStop, ServiceFiles:
+	case ServiceKill, ServiceFull, ServiceRestart, ServiceStop, ServiceFiles:
 		return []string{s.services[f.Target].id}
 	case Overflow:
 		return []string{s.services[f.Param%len(s.services)].id, s.nodes[f.Target].name}
@@ -65,6 +67,8 @@ func (s *system) carryOut(ctx context.Context, f Fault) (proof, error) {
 	switch f.Kind {
 	case ServiceKill:
 		return s.killService(ctx, s.services[f.Target], f.For)
+	case ServiceFull:
+		return s.fillService(ctx, s.services[f.Target], f.For)
 	case ServiceRestart:
 		return s.restartService(ctx, s.services[f.Target], f.For)
 	case ServiceStop:
@@ -92,6 +96,9 @@ func (s *system) carryOut(ctx context.Context, f Fault) (proof, error) {
 		return s.starve(ctx, n.present(), n.proxies(), f.For)
 	case IPCDelay, IPCThrottle, IPCSlice:
 		return breakProxy(ctx, s.workers[f.Target].proxy, f), nil
+	}
+	if f.Kind == LinkSwallow {
+		return s.swallow(ctx, f), nil
 	}
 	return breakProxy(ctx, s.nodes[f.Target].groups[f.Group][f.Service], f), nil
 }
@@ -126,6 +133,41 @@ func (s *system) killService(ctx context.Context, svc *service, away time.Durati
 	}
 	pid := svc.present().pid()
 	return proven(killed && pid != old.pid(), "process %d killed, now %d", old.pid(), pid), nil
+}
+
+const (
+	// fullBurst is more than the socket between a worker and its service takes,
+	// in events of burstSize, and less than the worker queues.
+	fullBurst = 200
+	// fullTime is how long that may take.
+	fullTime = time.Second
+)
+
+// fillService stops a service, has its workers write until they can't, and kills
+// it: each is in the middle of a message then.
+func (s *system) fillService(ctx context.Context, svc *service, away time.Duration) (proof, error) {
+	if err := svc.present().signal(syscall.SIGSTOP); err != nil {
+		return proof{}, err
+	}
+	full, cancel := context.WithTimeout(ctx, fullTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	var accepted atomic.Int64
+	for _, w := range s.workers {
+		if w.service != svc {
+			continue
+		}
+		wg.Go(func() {
+			o := actor.Order{Do: actor.DoBurst, Topic: s.shape.Fixed[0], N: fullBurst, Size: burstSize}
+			if w.present().order(full, o) == nil { // it may have been killed
+				accepted.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	p, err := s.killService(ctx, svc, away)
+	p.text += fmt.Sprintf("; %d workers had written before", accepted.Load())
+	return p, err
 }
 
 func (s *system) restartService(ctx context.Context, svc *service, away time.Duration) (proof, error) {

@@ -57,12 +57,6 @@ const (
 func (s *system) overflow(ctx context.Context, f Fault) (proof, error) {
 	svc := s.services[f.Param%len(s.services)]
 	victim := s.nodes[f.Target].present()
-	var source *process
-	for _, w := range s.workers {
-		if w.service == svc && (source == nil || !w.python) {
-			source = w.present()
-		}
-	}
 	orders, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	behind := toldTo{victim.name, svc.id, reasonBehind}
@@ -74,7 +68,11 @@ func (s *system) overflow(ctx context.Context, f Fault) (proof, error) {
 	link := s.nodes[f.Target].groups[0][f.Param%len(s.services)]
 	link.Apply(proxy.Down, proxy.Rule{Hold: true})
 	n := (s.shape.Retention + buffers) / burstSize
-	err := source.order(orders, actor.Order{Do: actor.DoBurst, Topic: s.shape.Fixed[0], N: n, Size: burstSize})
+	// What is lost of a quiet topic is not shown by a later number.
+	err := s.publish(orders, svc, f.Param, s.nodes[f.Target].quiet(), 1, 100)
+	if err == nil {
+		err = s.publish(orders, svc, f.Param, s.shape.Fixed[0], n, burstSize)
+	}
 	sleep(ctx, f.For)
 	link.Heal()
 	// The one call that stands still now is not interrupted by an order.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/wyvern-pubsub/wyvern/chaos/actor"
 	"github.com/wyvern-pubsub/wyvern/chaos/proxy"
 )
 
@@ -45,8 +46,6 @@ func breakProxy(ctx context.Context, p *proxy.Proxy, f Fault) proof {
 		hold(proxy.Rule{Hold: true})
 		n := p.Counts().Minus(before)
 		return proven(n.Withheld > 0 || n.Held > 0, "%v: %d bytes and %d connections withheld", direction, n.Withheld, n.Held)
-	case LinkSwallow:
-		return swallow(ctx, p, f.For)
 	case LinkDelay, IPCDelay:
 		hold(proxy.Rule{Delay: linkDelay})
 		n := p.Counts().Minus(before).Delayed
@@ -65,26 +64,50 @@ func breakProxy(ctx context.Context, p *proxy.Proxy, f Fault) proof {
 	return proven(false, "not a fault of a link")
 }
 
-// swallow takes one event out of the stream.
-func swallow(ctx context.Context, p *proxy.Proxy, within time.Duration) proof {
-	ctx, cancel := context.WithTimeout(ctx, within)
+// swallow takes one event out of the stream: any, or the only one of a quiet topic,
+// on which none follows that would show the gap.
+func (s *system) swallow(ctx context.Context, f Fault) proof {
+	n, svc := s.nodes[f.Target], s.services[f.Service]
+	p := n.groups[f.Group][f.Service]
+	ctx, cancel := context.WithTimeout(ctx, f.For)
 	defer cancel()
+	quiet := f.Param%3 != 0
 	var taken string
 	done := make(chan struct{})
 	before := p.Counts()
 	p.Swallow(func(topic, _ []byte) bool {
+		if quiet && string(topic) != n.quiet() {
+			return false
+		}
 		taken = string(topic)
 		close(done) // once: the proxy asks no more after a yes
 		return true
 	})
+	if quiet {
+		if err := s.publish(ctx, svc, f.Param, n.quiet(), 1, 100); err != nil {
+			p.Heal()
+			return proven(false, "%v", err)
+		}
+	}
 	select {
 	case <-done:
 	case <-ctx.Done():
 	}
 	p.Heal()
-	n := p.Counts().Minus(before).Swallowed
-	if n == 0 {
+	count := p.Counts().Minus(before).Swallowed
+	if count == 0 {
 		return proven(false, "no event came")
 	}
-	return proven(true, "%d event of topic %q swallowed", n, taken)
+	return proven(true, "%d event of topic %q swallowed", count, taken)
+}
+
+// publish has a worker of a service publish some events at once.
+func (s *system) publish(ctx context.Context, svc *service, which int, topic string, n, size int) error {
+	var of []*worker
+	for _, w := range s.workers {
+		if w.service == svc {
+			of = append(of, w)
+		}
+	}
+	return of[which%len(of)].present().order(ctx, actor.Order{Do: actor.DoBurst, Topic: topic, N: n, Size: size})
 }

@@ -56,7 +56,7 @@ func (l *line) run() {
 			}
 		case errors.Is(err, errMissing):
 			s.cfg.Log.Warn("publisher connected again", "uri", l.target.String(), "reason", err)
-			if clock()-began > int64(s.cfg.ReconnectMax) {
+			if clock()-began >= int64(s.cfg.HeartbeatInterval) { // marks come that often
 				pause.Reset()
 			}
 		case up:
