@@ -70,7 +70,7 @@ func (s *system) carryOut(ctx context.Context, f Fault) (proof, error) {
 	case ServiceFull:
 		return s.fillService(ctx, s.services[f.Target], f.For)
 	case ServiceRestart:
-		return s.restartService(ctx, s.services[f.Target], f.For)
+		return s.restartService(ctx, s.services[f.Target], f.For, f.Param%2 == 0)
 	case ServiceStop:
 		return stop(ctx, s.services[f.Target].present(), f.For)
 	case ServiceFiles:
@@ -139,8 +139,12 @@ const (
 	// fullBurst is more than the socket between a worker and its service takes,
 	// in events of burstSize, and less than the worker queues.
 	fullBurst = 200
-	// fullTime is how long that may take.
-	fullTime = time.Second
+	// restartBurst is how much each worker publishes while a service ends: less
+	// than is retained, so that the next one can go on.
+	restartBurst = 100
+	restartSize  = 4 << 10
+	// burstTime is how long that may take.
+	burstTime = time.Second
 )
 
 // fillService stops a service, has its workers write until they can't, and kills
@@ -149,29 +153,44 @@ func (s *system) fillService(ctx context.Context, svc *service, away time.Durati
 	if err := svc.present().signal(syscall.SIGSTOP); err != nil {
 		return proof{}, err
 	}
-	full, cancel := context.WithTimeout(ctx, fullTime)
+	n := s.burst(ctx, svc, fullBurst, burstSize, true)
+	p, err := s.killService(ctx, svc, away)
+	p.text += fmt.Sprintf("; %d workers had written before", n)
+	return p, err
+}
+
+// burst has the workers of a service publish, with or without those on libzmq, and
+// returns how many did within a time. Those that are stopped or killed don't.
+func (s *system) burst(ctx context.Context, svc *service, n, size int, all bool) int {
+	ctx, cancel := context.WithTimeout(ctx, burstTime)
 	defer cancel()
 	var wg sync.WaitGroup
-	var accepted atomic.Int64
+	var did atomic.Int64
 	for _, w := range s.workers {
-		if w.service != svc {
+		if w.service != svc || w.python && !all {
 			continue
 		}
 		wg.Go(func() {
-			o := actor.Order{Do: actor.DoBurst, Topic: s.shape.Fixed[0], N: fullBurst, Size: burstSize}
-			if w.present().order(full, o) == nil { // it may have been killed
-				accepted.Add(1)
+			o := actor.Order{Do: actor.DoBurst, Topic: s.shape.Fixed[0], N: n, Size: size}
+			if w.present().order(ctx, o) == nil {
+				did.Add(1)
 			}
 		})
 	}
 	wg.Wait()
-	p, err := s.killService(ctx, svc, away)
-	p.text += fmt.Sprintf("; %d workers had written before", accepted.Load())
-	return p, err
+	return int(did.Load())
 }
 
-func (s *system) restartService(ctx context.Context, svc *service, away time.Duration) (proof, error) {
+// restartService tells a service to stop, which hands over, and starts it again.
+// busy: those of its workers that are ours publish much at that moment. One on
+// libzmq that floods then loses something, which is told.
+func (s *system) restartService(ctx context.Context, svc *service, away time.Duration, busy bool) (proof, error) {
 	old := svc.present()
+	if busy {
+		var publishing sync.WaitGroup
+		publishing.Go(func() { s.burst(ctx, svc, restartBurst, restartSize, false) })
+		defer publishing.Wait()
+	}
 	old.expect()
 	if err := old.signal(term); err != nil {
 		return proof{}, err

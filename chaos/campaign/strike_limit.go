@@ -42,7 +42,7 @@ const (
 	burstSize = 8 << 10
 	// buffers is what the kernel and the driver may hold of one connection that
 	// is held by a proxy, generously.
-	buffers = 3 << 20
+	buffers = 2 << 20
 	// catchUp is how long a node may take until it notices.
 	catchUp = 3 * time.Second
 	// reasonBehind is what it is told.
@@ -67,11 +67,15 @@ func (s *system) overflow(ctx context.Context, f Fault) (proof, error) {
 	}
 	link := s.nodes[f.Target].groups[0][f.Param%len(s.services)]
 	link.Apply(proxy.Down, proxy.Rule{Hold: true})
-	n := (s.shape.Retention + buffers) / burstSize
-	// What is lost of a quiet topic is not shown by a later number.
-	err := s.publish(orders, svc, f.Param, s.nodes[f.Target].quiet(), 1, 100)
+	// The first fill what is between the two, the last what is retained. What is
+	// lost of a quiet topic in between is not shown by a later number.
+	busy := s.shape.Fixed[0]
+	err := s.publish(orders, svc, f.Param, busy, buffers/burstSize, burstSize)
 	if err == nil {
-		err = s.publish(orders, svc, f.Param, s.shape.Fixed[0], n, burstSize)
+		err = s.publish(orders, svc, f.Param, s.nodes[f.Target].quiet(), 1, 100)
+	}
+	if err == nil {
+		err = s.publish(orders, svc, f.Param, busy, 2*s.shape.Retention/burstSize, burstSize)
 	}
 	sleep(ctx, f.For)
 	link.Heal()
@@ -89,5 +93,5 @@ func (s *system) overflow(ctx context.Context, f Fault) (proof, error) {
 		sleep(found, 10*time.Millisecond)
 	}
 	told := s.journal.told(behind) - before
-	return proven(told > 0, "%d events of %d bytes published; %s was told %d times that it fell behind", n, burstSize, victim.name, told), nil
+	return proven(told > 0, "%d bytes published; %s was told %d times that it fell behind", buffers+2*s.shape.Retention, victim.name, told), nil
 }
