@@ -207,6 +207,7 @@ func FuzzSessions(f *testing.F) {
 		}
 		for _, s := range sessions {
 			l.makeIdle(s)
+			l.dismiss(s)
 			for !s.unsubscribe(1) {
 			}
 		}
