@@ -113,7 +113,7 @@ func (tr *Tracker) Due(now time.Duration) (r Resync, ok bool) {
 // Told notes that the handler was told to resync and did not fail. Whatever was
 // due is told with it.
 func (tr *Tracker) Told(t *Topic, p *Publisher) {
-	s := t.of(p)
+	s := tr.of(t, p)
 	s.due, s.failed, s.base = nil, 0, 0
 }
 
@@ -123,7 +123,7 @@ const maxPause = 30 * time.Second
 // Again makes a resync due again on which the handler failed, after a pause
 // that grows. Events are delivered meanwhile: the handler was told before them.
 func (tr *Tracker) Again(now time.Duration, r Resync) {
-	s := r.Topic.of(r.Publisher)
+	s := tr.of(r.Topic, r.Publisher)
 	if plant.On(plant.ToldOnce) || plant.On(plant.GiveUp) && s.failed >= 5 {
 		return
 	}

@@ -31,7 +31,7 @@ const disputed = time.Second
 // Event judges an event of a topic. After Deliver and Missing, Ready may have
 // more. An event without a number is always the next one.
 func (tr *Tracker) Event(now time.Duration, t *Topic, p *Publisher, epoch, seq uint64) (Verdict, Reason) {
-	s := t.of(p)
+	s := tr.of(t, p)
 	if seq == s.last+1 && epoch == s.epoch && epoch == p.epoch && s.due == nil && s.overdue == nil && !s.jump && seq != 0 && epoch != 0 {
 		s.last = seq // nearly always
 		return Deliver, NoReason
@@ -51,6 +51,8 @@ func (tr *Tracker) Event(now time.Duration, t *Topic, p *Publisher, epoch, seq u
 	first := s.begin(epoch)
 	_, waits := s.find(seq)
 	switch {
+	case seq <= s.before.last && epoch == s.before.epoch && !plant.On(plant.DuplicateDelivered):
+		return Duplicate, NoReason
 	case seq < s.base && !s.covered():
 		// It was taken to be of before the subscription. But a driver that says
 		// it again, because it found something to be missing, knows better.
@@ -92,7 +94,7 @@ func (tr *Tracker) Beacon(now time.Duration, t *Topic, p *Publisher, epoch, tail
 	if epoch == 0 || p.forgotten || !tr.incarnation(now, p, epoch) {
 		return Duplicate, NoReason
 	}
-	s := t.of(p)
+	s := tr.of(t, p)
 	first := s.begin(epoch)
 	switch {
 	case tail <= s.last:

@@ -20,11 +20,11 @@ func (tr *Tracker) Notice(now time.Duration, t *Topic, p *Publisher, epoch uint6
 		}
 	}
 	if t != nil {
-		tr.notice(now, t.of(p), why)
+		tr.notice(now, tr.of(t, p), why)
 		return
 	}
 	for t := range tr.opts.Held {
-		tr.notice(now, t.of(p), why)
+		tr.notice(now, tr.of(t, p), why)
 	}
 }
 

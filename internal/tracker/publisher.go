@@ -93,7 +93,7 @@ func (tr *Tracker) incarnation(now time.Duration, p *Publisher, epoch uint64) (c
 				who = tr.Publisher("", 0)
 			}
 			for t := range tr.opts.Held {
-				tr.resync(t.of(who), Subscribed, tr.soon(now), false)
+				tr.resync(tr.of(t, who), Subscribed, tr.soon(now), false)
 			}
 		}
 		return true
@@ -119,6 +119,6 @@ func (tr *Tracker) incarnation(now time.Duration, p *Publisher, epoch uint64) (c
 // resyncAll makes a resync due for every topic held, spread.
 func (tr *Tracker) resyncAll(now time.Duration, p *Publisher, why Reason) {
 	for t := range tr.opts.Held {
-		tr.resync(t.of(p), why, tr.soon(now), true)
+		tr.resync(tr.of(t, p), why, tr.soon(now), true)
 	}
 }

@@ -9,7 +9,9 @@ type series struct {
 	epoch uint64 // of the numbers
 	last  uint64 // the highest number that was delivered, or is covered
 	base  uint64 // numbers below were taken to be of before, without being told
-	jump  bool   // what lies between last and the next number was told
+	// before is what was heard when the name was held before.
+	before heard
+	jump   bool // what lies between last and the next number was told
 
 	due    *due  // the resync that is to be told; nil: none
 	failed uint8 // times in a row that the handler failed on a resync

@@ -5,7 +5,7 @@ import "math/bits"
 // Sketch returns in what kind of state a topic's series of a publisher is, as a
 // few bits, so that a simulation can say how many kinds it reached.
 func (tr *Tracker) Sketch(t *Topic, p *Publisher) uint32 {
-	s := t.of(p)
+	s := tr.of(t, p)
 	var k uint32
 	add := func(width int, n uint32) { k = k<<width | min(n, 1<<width-1) }
 	flag := func(b bool) {

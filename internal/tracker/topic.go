@@ -12,6 +12,7 @@ type Topic struct {
 	Name    string
 	dropped atomic.Bool
 	series  []*series // one per publisher that was heard of
+	before  []heard   // of the name, when it was held before
 }
 
 // NewTopic returns a topic of which nothing was seen.
@@ -23,8 +24,8 @@ func (t *Topic) Drop() { t.dropped.Store(true) }
 // Dropped says whether Drop was called. Any goroutine may call it.
 func (t *Topic) Dropped() bool { return t.dropped.Load() && !plant.On(plant.CallAfterDrop) }
 
-// of returns the topic's series of a publisher.
-func (t *Topic) of(p *Publisher) *series {
+// of returns a topic's series of a publisher.
+func (tr *Tracker) of(t *Topic, p *Publisher) *series {
 	for _, s := range t.series {
 		if s.pub == p {
 			return s
@@ -32,6 +33,7 @@ func (t *Topic) of(p *Publisher) *series {
 	}
 	t.series = slices.DeleteFunc(t.series, func(s *series) bool { return s.pub.forgotten && s.due == nil })
 	s := &series{topic: t, pub: p}
+	tr.inherit(s)
 	t.series = append(t.series, s)
 	return s
 }

@@ -53,6 +53,8 @@ type Tracker struct {
 	named      map[string]named      // of the nameless, by what their beats say
 	hearts     []*Publisher          // that are listened for
 	agenda     agenda
+	latest     map[string]*Topic // of each name
+	sweepAt    int               // when dropped ones are forgotten
 }
 
 // New returns a Tracker that has seen nothing.
@@ -64,6 +66,7 @@ func New(o Options) *Tracker {
 		opts:       o,
 		rand:       rand.New(rand.NewPCG(o.Seed, 0)),
 		publishers: make(map[string]*Publisher),
+		latest:     make(map[string]*Topic),
 		nameless:   make(map[uint64]*Publisher),
 		named:      make(map[string]named),
 	}

@@ -16,7 +16,7 @@ type item struct {
 // Keep holds an event on which the verdict was Wait. It must not change any
 // more.
 func (tr *Tracker) Keep(now time.Duration, t *Topic, p *Publisher, seq uint64, event any) {
-	s := t.of(p)
+	s := tr.of(t, p)
 	if i, found := s.find(seq); !found {
 		s.held = slices.Insert(s.held, i, item{seq, now, event})
 		tr.wait(s)
@@ -53,7 +53,7 @@ func (tr *Tracker) wait(s *series) {
 // Ready returns the next event that waited and whose turn it is. Call it after
 // a Deliver or a Missing, until it says no.
 func (tr *Tracker) Ready(t *Topic, p *Publisher) (event any, ok bool) {
-	s := t.of(p)
+	s := tr.of(t, p)
 	if len(s.held) == 0 || s.held[0].seq-1 != s.last {
 		if s.overdue != nil {
 			tr.reach(s, s.last)
