@@ -5,7 +5,7 @@
 //
 // # Usage
 //
-//	make test-go TESTFLAGS='-run TestRestart ./e2e'
+//	make test-go TESTFLAGS='-run TestC7 ./e2e'
 //
 // The tests need /usr/bin/python3 with python3-zmq and python3-msgpack of
 // Debian, which `make deps` installs. They share nothing with each other or

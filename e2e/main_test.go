@@ -22,7 +22,7 @@ const python = "/usr/bin/python3"
 
 // The programs under test, built once. They are static like the product's
 // binary; checked is the same with the race detector if the tests have it.
-var plain, checked, loader string
+var plain, checked, loader, herder string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -58,7 +58,7 @@ func prepare(dir string) error {
 	if out, err := exec.Command(python, "-c", "import zmq, msgpack").CombinedOutput(); err != nil {
 		return fmt.Errorf("%s can't import zmq and msgpack: %w\n%s\nhint: run `make deps`", python, err, out)
 	}
-	plain, loader = filepath.Join(dir, "wyvern"), filepath.Join(dir, "load")
+	plain, loader, herder = filepath.Join(dir, "wyvern"), filepath.Join(dir, "load"), filepath.Join(dir, "herd")
 	checked = plain
 	if err := build(plain, "../cmd/wyvern", "0"); err != nil {
 		return err
@@ -69,7 +69,7 @@ func prepare(dir string) error {
 			return err
 		}
 	}
-	return build(loader, "./testdata/load", "0")
+	return errors.Join(build(loader, "./testdata/load", "0"), build(herder, "./testdata/herd", "0"))
 }
 
 func build(name, pkg, cgo string, flags ...string) error {

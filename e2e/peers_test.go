@@ -132,21 +132,24 @@ func startSub(t testing.TB, name, uri string, topics ...string) (*process, *inbo
 	for _, topic := range topics {
 		args = append(args, "--topic", topic)
 	}
-	p := start(t, func(line string) bool {
-		if e := numbered(line); e != nil {
-			in.put(e)
-			return true
-		}
-		e := new(event)
-		if json.Unmarshal([]byte(line), e) != nil || e.Action == nil {
-			return false
-		}
-		in.put(e)
-		return true
-	}, checked, args...)
+	p := start(t, in.line, checked, args...)
 	p.name = name
 	p.stderr.await(t, "publisher connected")
 	return p, in
+}
+
+// line takes a line of `wyvern sub`, if it is an event.
+func (in *inbox) line(line string) bool {
+	if e := numbered(line); e != nil {
+		in.put(e)
+		return true
+	}
+	e := new(event)
+	if json.Unmarshal([]byte(line), e) != nil || e.Action == nil {
+		return false
+	}
+	in.put(e)
+	return true
 }
 
 // worker is one of ours in this process.

@@ -103,8 +103,8 @@ func (c *churn) turn(ctx context.Context) {
 
 // Topics come and go while connections are cut and the publisher restarts: what
 // is published between a Subscribe that has returned and the Unsubscribe comes
-// once, or is told. Nothing comes after that. (B3)
-func TestChurn(t *testing.T) {
+// once, or is told. Nothing comes after that.
+func TestB3Churn(t *testing.T) {
 	ctx := begin(t)
 	opened := serviceOn(t, ctx, "p", 0)
 	port := portOf(opened)

@@ -199,7 +199,7 @@ func TestMisplacedAnswers(t *testing.T) {
 
 // A peer that needs a feature that is not known is refused, and told why; both
 // ways.
-func TestNeeds(t *testing.T) {
+func TestX6Needs(t *testing.T) {
 	needs := zmtp.Property{Name: propertyNeeds, Value: "time-travel"}
 	ctx := begin(t)
 	var book logBook

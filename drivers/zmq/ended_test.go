@@ -109,8 +109,8 @@ func wantSyncs(t *testing.T, what string, told map[string]int, want ...string) {
 }
 
 // A ZeroMQ node whose connection was made again is told to resync, once for each
-// of its subscriptions, within the window. (N4)
-func TestRemade(t *testing.T) {
+// of its subscriptions, within the window.
+func TestN4Remade(t *testing.T) {
 	const spread = 200 * time.Millisecond
 	for _, c := range []struct {
 		name          string
@@ -233,8 +233,8 @@ while True:
 `
 
 // The same with libzmq, which reconnects by itself and asks again for what it
-// had: unmodified nodes get what they need. (N4)
-func TestRemadeByLibzmq(t *testing.T) {
+// had: unmodified nodes get what they need.
+func TestN4RemadeByLibzmq(t *testing.T) {
 	ctx := begin(t)
 	pub := openPub(t, ctx, func(cfg *driver.Config) {
 		cfg.ResyncSpread, cfg.Resync = 100*time.Millisecond, []byte("RESYNC")

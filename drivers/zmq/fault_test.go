@@ -24,8 +24,8 @@ func heartbeats(c *driver.Config) {
 
 // Something loses one message of a connection that lives on: the last one of a
 // topic that falls quiet, with the times as they are by default. It comes, or is
-// told, in 3 s; also while other topics are busy, and to who holds all. (N2)
-func TestLastEventLost(t *testing.T) {
+// told, in 3 s; also while other topics are busy, and to who holds all.
+func TestN2LastEventLost(t *testing.T) {
 	for _, busy := range []bool{false, true} {
 		t.Run(fmt.Sprint("busy=", busy), func(t *testing.T) {
 			ctx := begin(t)
@@ -80,8 +80,8 @@ func TestLastEventLost(t *testing.T) {
 }
 
 // What is lost again each time that it is sent is given up, told, and not asked
-// for for ever. (N2)
-func TestLostAgainAndAgain(t *testing.T) {
+// for for ever.
+func TestN2LostAgainAndAgain(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	link := through(t, pub.Addr())
@@ -129,8 +129,8 @@ func TestPoison(t *testing.T) {
 }
 
 // A network that drops everything, one way or both, is noticed by heartbeats.
-// When it heals the stream goes on where it was. (N6)
-func TestBlackHole(t *testing.T) {
+// When it heals the stream goes on where it was.
+func TestN6BlackHole(t *testing.T) {
 	for _, way := range []proxy.Direction{proxy.Both, proxy.Down, proxy.Up} {
 		t.Run(way.String(), func(t *testing.T) {
 			ctx := begin(t)
@@ -184,8 +184,8 @@ func (g *gate) Handle(_ context.Context, r slog.Record) error {
 }
 
 // The loop that writes a subscriber's events stalls, while the process and its
-// sockets live on: the subscriber notices, and goes on elsewhere. (S4)
-func TestStalledLoop(t *testing.T) {
+// sockets live on: the subscriber notices, and goes on elsewhere.
+func TestS4StalledLoop(t *testing.T) {
 	ctx := begin(t)
 	g := &gate{text: "subscriber connected", held: make(chan struct{}), open: make(chan struct{})}
 	pub := serviceOn(t, ctx, "p", 0, func(c *driver.Config) { c.Log = slog.New(g) })
@@ -220,8 +220,8 @@ func TestStalledLoop(t *testing.T) {
 }
 
 // A handler that blocks makes nobody believe that the publisher is gone, and
-// misses nothing. (S4, B1)
-func TestBlockedHandler(t *testing.T) {
+// misses nothing. (B1)
+func TestS4BlockedHandler(t *testing.T) {
 	ctx := begin(t)
 	patience := func(c *driver.Config) { // longer than a busy machine stands still
 		c.HeartbeatInterval, c.HeartbeatTimeout, c.LostAfter = 100*time.Millisecond, time.Second, 1200*time.Millisecond
@@ -256,8 +256,8 @@ func TestBlockedHandler(t *testing.T) {
 }
 
 // A second fault within the window of the first one's resyncs: whatever was
-// missed then is covered by what is told afterwards. (N10)
-func TestTwoFaults(t *testing.T) {
+// missed then is covered by what is told afterwards.
+func TestN10TwoFaults(t *testing.T) {
 	ctx := begin(t)
 	topics := names("t", 30)
 	pub := serviceOn(t, ctx, "p", 0)

@@ -218,7 +218,7 @@ func (l *brokenListener) Accept() (net.Conn, error) {
 	return nil, syscall.EMFILE
 }
 
-func TestAcceptBacksOff(t *testing.T) {
+func TestS11AcceptBacksOff(t *testing.T) {
 	begin(t)
 	var text bytes.Buffer
 	l := &brokenListener{asked: make(chan struct{}), closed: make(chan struct{})}

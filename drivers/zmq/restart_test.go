@@ -16,8 +16,8 @@ import (
 
 // A publisher is restarted on the same port, faster than anybody could notice
 // by silence, while its workers go on: every topic is told once, within the
-// window and not all at a time. (S1, N4)
-func TestRestart(t *testing.T) {
+// window and not all at a time. (N4)
+func TestS1Restart(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	port := portOf(pub)
@@ -76,8 +76,8 @@ func TestRestart(t *testing.T) {
 }
 
 // No event of a new incarnation makes a topic's resync come before the topic
-// is in force again: one that is published in between is not missed. (S1, N5)
-func TestRestartWhileAsking(t *testing.T) {
+// is in force again: one that is published in between is not missed. (N5)
+func TestS1RestartWhileAsking(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	topics := names("topic number ", 3000)
@@ -132,8 +132,8 @@ func TestRestartWhileAsking(t *testing.T) {
 }
 
 // A publisher that vanishes is told once, in time; when it comes back as it
-// was, its stream goes on without more. (B4)
-func TestGone(t *testing.T) {
+// was, its stream goes on without more.
+func TestB4Gone(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	link := through(t, pub.Addr())
@@ -163,8 +163,8 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// What comes back after that as another incarnation is told as such. (B4, S1)
-func TestGoneAndRestarted(t *testing.T) {
+// What comes back after that as another incarnation is told as such. (S1)
+func TestB4GoneAndRestarted(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	port := portOf(pub)

@@ -14,8 +14,8 @@ import (
 )
 
 // Cut off again and again under load, for less than is retained: nothing is
-// missing, nothing comes twice, and nobody is told anything. (S3)
-func TestCutsUnderLoad(t *testing.T) {
+// missing, nothing comes twice, and nobody is told anything.
+func TestS3CutsUnderLoad(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	topics := names("t", 8)
@@ -115,8 +115,8 @@ func (r *reader) command(name string) []byte {
 
 // A subscriber that comes back when the event after its last mark is still
 // retained, has just retired, or long ago: it is told once per topic in the
-// latter cases, and only then. (S3)
-func TestRetentionBoundary(t *testing.T) {
+// latter cases, and only then.
+func TestS3RetentionBoundary(t *testing.T) {
 	body := strings.Repeat("x", 100<<10)
 	small := func(c *driver.Config) { c.MaxPayload, c.Retention, c.ID, c.Epoch = 128<<10, 4<<20, "p", 7 }
 
@@ -185,8 +185,8 @@ func TestRetentionBoundary(t *testing.T) {
 }
 
 // Subscribing while events flow, many times, and from several goroutines: what
-// is published after Subscribe has returned comes. (N3)
-func TestSubscribeUnderLoad(t *testing.T) {
+// is published after Subscribe has returned comes.
+func TestN3SubscribeUnderLoad(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	n := newNode(t, ctx, []string{"busy"})
@@ -228,8 +228,8 @@ func TestSubscribeUnderLoad(t *testing.T) {
 }
 
 // Who subscribes while the line is down is told when the topic is in force,
-// unless Await or a Subscribe waited for that. (N3)
-func TestSubscribeWhileDown(t *testing.T) {
+// unless Await or a Subscribe waited for that.
+func TestN3SubscribeWhileDown(t *testing.T) {
 	for _, await := range []bool{false, true} {
 		t.Run(fmt.Sprint("await=", await), func(t *testing.T) {
 			ctx := begin(t)
@@ -265,8 +265,8 @@ func TestSubscribeWhileDown(t *testing.T) {
 }
 
 // With 20,000 topics a reconnect resumes all of them, a restart tells each of
-// them once, and subscribing one by one stays as quick as it was. (N5)
-func TestManyTopics(t *testing.T) {
+// them once, and subscribing one by one stays as quick as it was.
+func TestN5ManyTopics(t *testing.T) {
 	many := 20000
 	if raceEnabled {
 		many = 4000
@@ -313,8 +313,8 @@ func TestManyTopics(t *testing.T) {
 }
 
 // A subscriber that falls out of retention while it is connected is told once
-// per topic, and then everything comes again. (S2, N1)
-func TestFellBehind(t *testing.T) {
+// per topic, and then everything comes again. (N1)
+func TestS2FellBehind(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0, func(c *driver.Config) { c.MaxPayload, c.Retention = 64<<10, 4<<20 })
 	topics := []string{"a", "b", "quiet"}
@@ -351,8 +351,8 @@ func TestFellBehind(t *testing.T) {
 }
 
 // A topic of which somebody was told that it is in force, and whose connection
-// went before the next mark, is told to everybody, whoever waits by then. (B3)
-func TestChangeInFlight(t *testing.T) {
+// went before the next mark, is told to everybody, whoever waits by then.
+func TestB3ChangeInFlight(t *testing.T) {
 	for _, confirmed := range []bool{true, false} {
 		t.Run(fmt.Sprint("confirmed=", confirmed), func(t *testing.T) {
 			ctx := begin(t)

@@ -210,7 +210,7 @@ func TestAllTopics(t *testing.T) {
 }
 
 // A stream may be cut anywhere.
-func TestByteByByte(t *testing.T) {
+func TestN7ByteByByte(t *testing.T) {
 	ctx := begin(t)
 	l := listen(t, "tcp", "127.0.0.1:0")
 	sub := openSub(t, ctx)
@@ -390,7 +390,7 @@ func TestSilentPublisher(t *testing.T) {
 }
 
 // Towards a publisher that can't confirm, subscriptions are messages.
-func TestOldPublisher(t *testing.T) {
+func TestX6OldPublisher(t *testing.T) {
 	ctx := begin(t)
 	l := listen(t, "tcp", "127.0.0.1:0")
 	sub := openSub(t, ctx)

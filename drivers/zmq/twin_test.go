@@ -26,8 +26,8 @@ func redirect(t testing.TB, p *proxy.Proxy, to net.Addr) *proxy.Proxy {
 }
 
 // One service under two addresses is connected once. When that connection goes
-// the other address takes over, and the stream goes on. (N11)
-func TestTwoAddresses(t *testing.T) {
+// the other address takes over, and the stream goes on.
+func TestN11TwoAddresses(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	links := []*proxy.Proxy{through(t, pub.Addr()), through(t, pub.Addr())}
@@ -62,8 +62,8 @@ func TestTwoAddresses(t *testing.T) {
 	}
 }
 
-// When the service is gone neither address is tried without a pause. (N11)
-func TestTwinsPause(t *testing.T) {
+// When the service is gone neither address is tried without a pause.
+func TestN11TwinsPause(t *testing.T) {
 	ctx := begin(t)
 	pub := serviceOn(t, ctx, "p", 0)
 	links := []*proxy.Proxy{through(t, pub.Addr()), through(t, pub.Addr())}
@@ -117,8 +117,8 @@ func TestDisconnectTwin(t *testing.T) {
 	}
 }
 
-// The addresses of two services are swapped. Both streams go on. (N11)
-func TestSwappedAddresses(t *testing.T) {
+// The addresses of two services are swapped. Both streams go on.
+func TestN11SwappedAddresses(t *testing.T) {
 	ctx := begin(t)
 	pubs := []*wyvern.Publisher{serviceOn(t, ctx, "p0", 0), serviceOn(t, ctx, "p1", 0)}
 	links := []*proxy.Proxy{through(t, pubs[0].Addr()), through(t, pubs[1].Addr())}
@@ -151,7 +151,7 @@ func TestSwappedAddresses(t *testing.T) {
 
 // Another service comes to the address of one that is gone: that one is told as
 // lost, and comes back by another address, as one whose events were missed.
-func TestAnotherService(t *testing.T) {
+func TestN11AnotherService(t *testing.T) {
 	ctx := begin(t)
 	first, second := serviceOn(t, ctx, "first", 0), serviceOn(t, ctx, "second", 0)
 	link := through(t, first.Addr())
@@ -175,8 +175,8 @@ func TestAnotherService(t *testing.T) {
 }
 
 // Two services were given one identity. That is in the log, nothing waits for
-// ever, and nothing is lost in silence. (N11)
-func TestOneIdentityTwice(t *testing.T) {
+// ever, and nothing is lost in silence.
+func TestN11OneIdentityTwice(t *testing.T) {
 	ctx := begin(t)
 	pubs := []*wyvern.Publisher{serviceOn(t, ctx, "p", 0), serviceOn(t, ctx, "p", 0)}
 	links := []*proxy.Proxy{through(t, pubs[0].Addr()), through(t, pubs[1].Addr())}

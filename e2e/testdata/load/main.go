@@ -3,6 +3,7 @@
 //
 //	load read ADDRESS COUNT TOPIC    so many subscribers, in one process
 //	load push SOCKET COUNT TOPIC     so many workers; sends until it is told to stop
+//	load herd ADDRESS COUNT TOPIC    so many subscribers that connect again
 //
 // It prints a line when it is connected, and a status, in JSON, for every line
 // of its input. Push stops at the first.
@@ -16,11 +17,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 func main() {
@@ -34,6 +37,8 @@ func main() {
 		read(os.Args[2], count, os.Args[4])
 	case "push":
 		push(os.Args[2], count, os.Args[4])
+	case "herd":
+		herd(os.Args[2], count, os.Args[4])
 	}
 }
 
@@ -99,6 +104,7 @@ func frame(r *bufio.Reader) (flags byte, body []byte, err error) {
 type subscriber struct {
 	last, events, gaps, syncs atomic.Uint64
 	ended                     atomic.Bool
+	synced                    func() // called with each sync; may be nil
 }
 
 type status struct {
@@ -111,24 +117,34 @@ type status struct {
 	Events      uint64 `json:"events"` // of all subscribers
 }
 
-func read(address string, count int, topic string) {
-	subs := make([]*subscriber, count)
-	for i := range subs {
-		conn, err := net.Dial("tcp", address)
-		fail(err)
-		r, err := shake(conn, "SUB")
-		fail(err)
+// join connects a subscriber and returns when its subscription counts.
+func join(address, topic string) (net.Conn, *bufio.Reader, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := shake(conn, "SUB")
+	if err == nil {
 		// A subscription, and a PING behind it: the answer says that both came.
 		sub := append([]byte{0, byte(1 + len(topic)), 1}, topic...)
 		_, err = conn.Write(append(sub, "\x04\x08\x04PING\x00\x00c"...))
-		fail(err)
-		for {
-			flags, body, err := frame(r)
-			fail(err)
-			if flags&4 != 0 && bytes.HasPrefix(body, []byte("\x04PONG")) {
-				break
-			}
+	}
+	for err == nil {
+		var flags byte
+		var body []byte
+		if flags, body, err = frame(r); err == nil && flags&4 != 0 && bytes.HasPrefix(body, []byte("\x04PONG")) {
+			return conn, r, nil
 		}
+	}
+	conn.Close()
+	return nil, nil, err
+}
+
+func read(address string, count int, topic string) {
+	subs := make([]*subscriber, count)
+	for i := range subs {
+		conn, r, err := join(address, topic)
+		fail(err)
 		s := new(subscriber)
 		subs[i] = s
 		go s.read(conn, r)
@@ -181,6 +197,9 @@ func (s *subscriber) read(conn net.Conn, r *bufio.Reader) {
 		second = false
 		if bytes.Contains(body, syncAction) {
 			s.syncs.Add(1)
+			if s.synced != nil {
+				s.synced()
+			}
 		}
 		i := bytes.LastIndex(body, seqKey)
 		if i < 0 || i+len(seqKey)+8 > len(body) {
@@ -192,6 +211,44 @@ func (s *subscriber) read(conn net.Conn, r *bufio.Reader) {
 		}
 		s.last.Store(seq)
 		s.events.Add(1)
+	}
+}
+
+// herd prints, for every line of its input, when each order to sync came, in
+// milliseconds of the wall clock.
+func herd(address string, count int, topic string) {
+	var mu sync.Mutex
+	var connected atomic.Int64
+	told := []int64{}
+	for range count {
+		s := new(subscriber)
+		s.synced = func() {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, time.Now().UnixMilli())
+		}
+		conn, r, err := join(address, topic)
+		fail(err)
+		connected.Add(1)
+		go func() {
+			for {
+				if err == nil {
+					s.read(conn, r)
+					connected.Add(-1)
+				}
+				time.Sleep(50*time.Millisecond + rand.N(100*time.Millisecond))
+				if conn, r, err = join(address, topic); err == nil {
+					connected.Add(1)
+				}
+			}
+		}()
+	}
+	print(map[string]bool{"connected": true})
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		mu.Lock()
+		print(map[string]any{"nodes": count, "connected": connected.Load(), "told": told})
+		mu.Unlock()
 	}
 }
 
