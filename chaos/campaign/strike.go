@@ -54,7 +54,12 @@ func (s *system) hits(f Fault) []string {
 	case ServiceKill, ServiceFull, ServiceRestart, ServiceStop, ServiceFiles:
 		return []string{s.services[f.Target].id}
 	case Overflow:
-		return []string{s.services[f.Param%len(s.services)].id, s.nodes[f.Target].name}
+		// Others may fall behind too: all are sent the same.
+		names := []string{s.nodes[f.Target].name}
+		for _, n := range s.nodes {
+			names = append(names, n.links(0, s.services[f.Param%len(s.services)])...)
+		}
+		return names
 	case WorkerKill, WorkerStop, IPCDelay, IPCThrottle, IPCSlice:
 		return []string{s.workers[f.Target].present().name}
 	case NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeStall, NodeFiles:

@@ -13,6 +13,10 @@ type Params struct {
 	// Within is how long an event may take until it is seen or covered, after
 	// it was accepted and after the last fault that concerns it.
 	Within time.Duration
+	// Queue is how long an event may wait in its worker, after it was accepted and
+	// after the last fault of the worker or its service. Killed later, the worker
+	// takes nothing along.
+	Queue time.Duration
 	// Lag is how much of what a process did last may be missing in its log when
 	// it was killed.
 	Lag time.Duration

@@ -109,6 +109,9 @@ func TestBoundedNotice(t *testing.T) {
 		{"one of two sessions", log(last, ev(31, "a", 2), open(at("n2.1")), hold(11, "a", at("n2.1")), ev(22, "a", 1, at("n2.1"))), []string{Notice}},
 
 		{"the worker was killed", log(last, killedWorker(31)), nil},
+		{"the worker was killed when the event had left it", log(last, killedWorker(600)), []string{Notice}},
+		{"the worker was stopped and killed", log(last, broke(20, 300, "stop", "w1.1"), killedWorker(600)), nil},
+		{"the service was away, and the worker killed", log(last, broke(20, 300, "stop", "p"), killedWorker(600)), nil},
 		{"the worker was killed long after", log(last, killedWorker(2000)), []string{Notice}},
 		{"the worker was killed, and somebody has it", log(last, killedWorker(31), ev(31, "a", 2), open(at("n2.1")), hold(11, "a", at("n2.1")), ev(22, "a", 1, at("n2.1"))), []string{Notice}},
 		{"the worker was killed, and somebody has a later one", log(last, acc(31, "a", 3), killedWorker(32), numbered(33, "a", 2, 3)), []string{Notice}},

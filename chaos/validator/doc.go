@@ -36,8 +36,8 @@
 // # What counts as accepted
 //
 // A worker's Publish returns when the worker's own queue has the event. So what
-// was in flight when the worker itself is killed is excused, unless a subscriber
-// got it or a later one of that topic. What was in flight when a service is
+// was still in the worker when it is killed, see Params.Queue, is excused, unless a
+// subscriber got it or a later one of that topic. What was in flight when a service is
 // killed is lost too, but not excused: everybody has to be told.
 //
 // A resync covers what was accepted before it: who is told reads the database,

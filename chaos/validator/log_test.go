@@ -100,7 +100,9 @@ func log(parts ...any) []Record {
 }
 
 // params are those of the tests: an event may take a second.
-func params() Params { return Params{Within: time.Second, Lag: 100 * time.Millisecond, All: "D"} }
+func params() Params {
+	return Params{Within: time.Second, Queue: 500 * time.Millisecond, Lag: 100 * time.Millisecond, All: "D"}
+}
 
 const checkAt = time.Minute
 

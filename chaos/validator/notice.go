@@ -135,10 +135,15 @@ func (s *session) owed(a *accepted, w *window, hit faults, now int64) {
 }
 
 // diedWith says whether an event was lost with its worker: killed before the
-// event was due, and nobody has it or a later one.
+// event was due, and before it must have left the worker, and nobody has it or a
+// later one.
 func (c *Checker) diedWith(a *accepted, deadline int64) bool {
 	at, killed := c.killed[a.worker]
-	return killed && at <= deadline && a.n > c.reached[series{a.worker, a.topic}]
+	if !killed || at > deadline || a.n <= c.reached[series{a.worker, a.topic}] {
+		return false
+	}
+	left, _ := c.faults.concerning(a.worker, a.publisher).deadline(a.end, int64(c.params.Queue))
+	return at <= left
 }
 
 // surroundings says what the session saw of the event's worker and publisher
