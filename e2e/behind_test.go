@@ -27,10 +27,10 @@ func startShortSub(t testing.TB, name, uri string, topics ...string) (*process, 
 	return p, in
 }
 
-// flood publishes so many numbered events of 2 KB.
+// flood publishes so many numbered events of 8 KB.
 func (w *worker) flood(t testing.TB, topic string, count int) {
 	t.Helper()
-	value := strings.Repeat("x", 2000)
+	value := strings.Repeat("x", 8000)
 	for count > 0 {
 		batch := make([]wyvern.Event, min(count, 200))
 		for i := range batch {
@@ -60,8 +60,8 @@ func TestN1StoppedUntilDropped(t *testing.T) {
 	w.warm(t, "quiet", in)
 	victim.signal(t, syscall.SIGSTOP)
 	until(t, "it is stopped", func() bool { return victim.state(t) == "T" })
-	w.flood(t, "D", 15000) // more than the log and the kernel's buffers hold
-	other.awaitKey(t, "w-14999")
+	w.flood(t, "D", 4000) // more than the log and the kernel's buffers hold
+	other.awaitKey(t, "w-3999")
 	if _, found, _, _ := svc.stderr.find(0, "subscriber fell behind"); found {
 		t.Error("somebody fell behind who read") // who is stopped is told, and that logged, when it reads again
 	}
@@ -125,7 +125,7 @@ func TestB7Suspended(t *testing.T) {
 			w.send(t, "D", 20)
 			w.flush(t)
 			if c.behind {
-				w.flood(t, "D", 10000)
+				w.flood(t, "D", 2500)
 				// Who has something to read is not given up before the kernel
 				// does: longer than every other timeout.
 				time.Sleep(1500 * time.Millisecond)
