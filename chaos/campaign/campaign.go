@@ -50,7 +50,7 @@ func judgement() validator.Params {
 		harmless = append(harmless, string(kind))
 	}
 	return validator.Params{
-		Within: within, Queue: time.Second, Lag: time.Second, All: "D",
+		Within: within, Queue: time.Second, Lag: time.Second, All: topicAll,
 		Explain: &validator.Explain{Window: within, Harmless: harmless, Subscribed: "subscribed", Flight: 2 * time.Second},
 	}
 }

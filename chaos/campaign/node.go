@@ -49,7 +49,7 @@ func (n *node) start() error {
 	shape := &n.sys.shape
 	cfg := actor.NodeConfig{
 		Name: name, Node: n.name, Sessions: shape.Sessions,
-		Topics: append(slices.Clone(shape.Fixed), n.quiet()), Pool: shape.Pool, Churn: shape.Churn, Some: shape.Some,
+		Topics: shape.held(n.quiet()), Pool: shape.Pool, Churn: shape.Churn, Some: shape.Some,
 		Seed: n.sys.seed + 1<<48 + uint64(n.index)<<32 + uint64(n.count),
 	}
 	if !shape.Defaults {

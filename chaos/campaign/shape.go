@@ -4,6 +4,7 @@ package campaign
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -17,7 +18,8 @@ type Shape struct {
 	Sessions, Groups int
 	// Defaults: they have the driver's own settings, and services theirs.
 	Defaults bool
-	// Fixed are the topics that every node holds, Pool those that come and go.
+	// Fixed are the topics that every node holds, besides TopicAll, and the first
+	// of them the one for floods. Pool are those that come and go.
 	Fixed, Pool []string
 	// Some is how many topics of the pool a node takes at its start, Churn how
 	// often it takes and drops some.
@@ -57,8 +59,8 @@ func DefaultShape(python bool) Shape {
 		Nodes:    8,
 		Sessions: 1,
 		Groups:   1,
-		// Names that are beginnings of others, and the topic that covers all.
-		Fixed:     []string{"D", "ab"},
+		// Names that are beginnings of others.
+		Fixed:     []string{"ab", "busy"},
 		Pool:      []string{"a", "abc", "abcd", "Data", "DD", "topic-0", "topic-1", "topic-2", "topic-10", "quiet"},
 		Some:      4,
 		Churn:     400 * time.Millisecond,
@@ -71,10 +73,20 @@ func DefaultShape(python bool) Shape {
 	}
 }
 
-// topics are all, the most busy first and the most quiet last.
-func (s *Shape) topics() []string {
-	return append(append([]string(nil), s.Fixed...), s.Pool...)
+// topicAll covers every other: who is told to resync it reads everything.
+const topicAll = "D"
+
+// topics are those of a worker, the most busy first. What is quiet for one is busy
+// for another, but nobody publishes much on topicAll: told of a gap there, a
+// subscriber would be told of everything else that it missed.
+func (s *Shape) topics(worker int) []string {
+	all := append(slices.Clone(s.Fixed), s.Pool...)
+	by := worker * 3 % len(all)
+	return slices.Concat(all[by:], all[:by], []string{topicAll})
 }
+
+// held are the topics that a node holds for ever.
+func (s *Shape) held(own string) []string { return slices.Concat(s.Fixed, []string{topicAll, own}) }
 
 // SoakShape is a healthy system with many subscribers, at default settings.
 func SoakShape(python bool) Shape {
@@ -85,7 +97,7 @@ func SoakShape(python bool) Shape {
 		Sessions: 50,
 		Groups:   5,
 		Defaults: true,
-		Fixed:    []string{"D", "ab"},
+		Fixed:    []string{"ab", "busy"},
 		Pool:     []string{"a", "abc", "abcd", "Data", "DD"},
 		Some:     5,
 		Churn:    5 * time.Second,

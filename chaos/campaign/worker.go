@@ -38,7 +38,7 @@ func (w *worker) start() error {
 	name := w.next()
 	cfg := actor.WorkerConfig{
 		Name: name, Publisher: w.service.id, Socket: w.service.socket,
-		Topics: rotate(w.sys.shape.topics(), w.index*3), Rate: w.sys.shape.Rate, Size: w.sys.shape.Size,
+		Topics: w.sys.shape.topics(w.index), Rate: w.sys.shape.Rate, Size: w.sys.shape.Size,
 		Seed: w.sys.seed + uint64(w.index)<<32 + uint64(w.count),
 	}
 	if w.proxy != nil {
@@ -74,11 +74,4 @@ func (w *worker) close() {
 	if w.proxy != nil {
 		w.proxy.Close()
 	}
-}
-
-// rotate returns a list that begins elsewhere: what is busy for one worker is
-// quiet for another.
-func rotate(list []string, by int) []string {
-	by %= len(list)
-	return append(append([]string(nil), list[by:]...), list[:by]...)
 }
