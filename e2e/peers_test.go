@@ -127,8 +127,17 @@ func fromEvent(e wyvern.Event) *event {
 // startSub starts `wyvern sub` and waits until it is connected.
 func startSub(t testing.TB, name, uri string, topics ...string) (*process, *inbox) {
 	t.Helper()
+	return startSubWith(t, name, uri, nil, topics...)
+}
+
+// startSubWith is startSub with settings of group [wyvern].
+func startSubWith(t testing.TB, name, uri string, settings []string, topics ...string) (*process, *inbox) {
+	t.Helper()
 	in := newInbox(name)
 	args := []string{"sub", "--connect", uri, "--set", "wyvern.log_level=debug"}
+	for _, s := range settings {
+		args = append(args, "--set", "wyvern."+s)
+	}
 	for _, topic := range topics {
 		args = append(args, "--topic", topic)
 	}
