@@ -15,6 +15,9 @@ type Config struct {
 	DF     DF     // group [df]
 	DFZMQ  DFZMQ  // group [df_zmq]
 	Wyvern Wyvern // group [wyvern]
+	// Drivers are the groups [wyvern_<name>], by name, of the drivers that are
+	// linked into the program: the text of each option.
+	Drivers map[string]map[string]string
 
 	// Warnings are what the person who wrote the configuration should hear
 	// of, though it does not stop the start. One line each.

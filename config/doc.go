@@ -3,7 +3,9 @@
 //
 // A deployment's dragonflow.ini and neutron.conf work unchanged: the options
 // of groups [df] and [df_zmq] have Dragonflow's names, defaults and meaning,
-// of both its generations. Wyvern's own options live in group [wyvern].
+// of both its generations. Wyvern's own options live in group [wyvern], and
+// what only one driver can be told in a group of its own, [wyvern_nats], when
+// the driver is linked into the program.
 //
 // The parser is our own because of the INI libraries for Go none reports the
 // line of an option, and none reads this dialect (continuation lines by
@@ -29,8 +31,8 @@
 //  5. flags, as group.option=value.
 //
 // Groups and options of other programs are ignored in files. An unknown
-// option is an error in group [wyvern], which is ours alone, and in the
-// environment and in flags, where nobody else's options can be. [DEFAULT] is
+// option is an error in group [wyvern] and those of drivers, which are ours
+// alone, and in the environment and in flags, where nobody else's options can be. [DEFAULT] is
 // nobody's group: any name may be set there, for $name to refer to.
 //
 // Only the value that wins is checked, as in oslo.config: one that a later

@@ -11,6 +11,7 @@ func (c *Config) Network() driver.Config {
 	d.Port = c.DF.PublisherPort
 	d.MaxPeers = c.Wyvern.MaxSubscribers
 	d.MaxPerAddress = c.Wyvern.MaxPerAddress
+	c.tell(&d, c.DF.PubSubDriver)
 	return d
 }
 
@@ -22,6 +23,7 @@ func (c *Config) IPC() driver.Config {
 	d.MaxPeers = c.Wyvern.MaxWorkers
 	d.AllowUsers = c.Wyvern.WorkerUsers.IDs
 	d.AllowAnyUser = c.Wyvern.WorkerUsers.Everybody
+	c.tell(&d, c.DF.PubSubMultiprocDriver)
 	return d
 }
 

@@ -1,6 +1,11 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+)
 
 // A key names an option.
 type key struct{ group, name string }
@@ -51,16 +56,16 @@ type section struct {
 }
 
 func sections() []section {
-	return []section{
+	return append([]section{
 		{"df", "Dragonflow's options, as far as they concern publish-subscribe.", false},
 		{"df_zmq", "Options of Dragonflow's ZeroMQ driver, second generation.", false},
 		{"wyvern", "Wyvern's own options. In a size KiB, MiB and GiB are powers of 1024, k, M and G powers of 1000.", true},
-	}
+	}, driverSections(driverGroups(driver.Aliases()))...)
 }
 
 // options returns the table. The order is that of printing.
 func options() []option {
-	return append(append(dfOptions(), dfZMQOptions()...), wyvernOptions()...)
+	return slices.Concat(dfOptions(), dfZMQOptions(), wyvernOptions(), driverOptions(driverGroups(driver.Aliases())))
 }
 
 // define ties a row to its type and to its field.

@@ -28,7 +28,8 @@ type Config struct {
 	// AllowAnyUser lets every user.
 	AllowUsers   []uint32
 	AllowAnyUser bool
-	// Servers lists where a broker is, for drivers that have one.
+	// Servers lists where a broker is, for drivers that have one: URLs, or
+	// host:port.
 	Servers []string
 
 	// AllTopics makes a subscriber take every topic, without Subscribe: the
@@ -94,7 +95,8 @@ type Config struct {
 	Crashed bool
 
 	// Params are options that only this driver has, as text from the
-	// configuration. An unknown one is an error that names the valid ones.
+	// configuration: see [Option]. One that is missing has its default; an
+	// unknown one is an error that names the valid ones.
 	Params map[string]string
 
 	// Log receives what happens to peers; default: discarded.

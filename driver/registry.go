@@ -36,7 +36,36 @@ type Alias struct {
 	Name    string
 	Network Part
 	IPC     Part
+
+	// Options are what configurations may say to the driver, and Group names
+	// where: in section [wyvern_<Group>]. Aliases of one Group have the same
+	// Options. Without Options there is no section.
+	Group   string
+	Options []Option
 }
+
+// Option is something that only one driver, or its kind, can be told: an
+// entry of Config.Params, but for the one named [ServersOption].
+type Option struct {
+	// Name is in lower case, with _ between words.
+	Name string
+	// Default is what the option means when it is not set, as a configuration
+	// would say it. It may refer to other options, as $df.remote_db_hosts,
+	// where Name is ServersOption; the driver itself never sees that.
+	Default string
+	// Help is for the person who sets it: whole sentences.
+	Help string
+	// Valid says what is valid, to follow "not": "a duration".
+	Valid string
+	// Check reports what is not valid; nil: everything is.
+	Check func(text string) error
+	// Secret: the value is never shown.
+	Secret bool
+}
+
+// ServersOption is the name of the option that becomes Config.Servers: a list
+// with commas.
+const ServersOption = "servers"
 
 // Part returns what the alias means on a hop.
 func (a Alias) Part(h Hop) Part {
@@ -54,8 +83,11 @@ var registry struct {
 }
 
 // Register makes an alias known. It is called from init functions and panics
-// when the name is taken.
+// when the name is taken, or when there are options without a group.
 func Register(a Alias) {
+	if a.Options != nil && a.Group == "" {
+		panic("driver: alias with options and no group: " + a.Name)
+	}
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	i, found := slices.BinarySearchFunc(registry.aliases, a.Name, func(a Alias, name string) int {
