@@ -16,6 +16,10 @@ var (
 	// ErrTooLarge is returned when an encoded event is larger than the
 	// configured limit or the driver's own. The event was not sent.
 	ErrTooLarge = driver.ErrTooLarge
+	// ErrUnsure is returned when a broker did not say in time whether it took
+	// the event. Whoever holds the topic gets it or is told to resync, as if
+	// it had been accepted.
+	ErrUnsure = driver.ErrUnsure
 	// ErrInvalidEvent is returned when an event, or the name of a topic, can't
 	// be put on the wire: no topic or action, a topic that is too long, text
 	// that is not UTF-8.

@@ -121,7 +121,7 @@ func (p *Publisher) Status() driver.Status {
 // Publish hands one event to the driver: when it returns nil, the event will
 // reach whoever holds its topic and is connected, as far as the driver can. It
 // blocks while the driver's queue is full, until ctx ends; then the event was
-// not sent and its number goes to the next one.
+// not sent and its number goes to the next one, unless the error is ErrUnsure.
 func (p *Publisher) Publish(ctx context.Context, e Event) error {
 	var f envelope.Fields
 	err := p.check(&e, &f)
@@ -359,7 +359,8 @@ func (p *Publisher) add(topic, payload []byte, s *numbering.Series) {
 }
 
 // handOver publishes the batch and empties it. The numbers of what was not
-// accepted are free again. Caller holds the lock.
+// accepted are free again, unless somebody may get them: that one would take
+// what has the number next for the same event. Caller holds the lock.
 func (p *Publisher) handOver(ctx context.Context) (n int, err error) {
 	if len(p.batch) > 0 {
 		n, err = p.half.Publish(ctx, p.batch)
@@ -370,12 +371,16 @@ func (p *Publisher) handOver(ctx context.Context) (n int, err error) {
 		for i := range p.batch[:n] {
 			bytes += len(p.batch[i].Payload)
 		}
+		used := n
+		if errors.Is(err, ErrUnsure) {
+			used = len(p.owners)
+		}
 		if p.beacons {
-			for _, s := range p.owners[:n] {
+			for _, s := range p.owners[:used] {
 				p.book.Accepted(s)
 			}
 		}
-		for _, s := range p.owners[n:] {
+		for _, s := range p.owners[used:] {
 			p.book.TakeBack(s)
 		}
 		p.messages.Add(uint64(n))

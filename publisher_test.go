@@ -138,6 +138,28 @@ func TestNumbersAfterRefusal(t *testing.T) {
 	}
 }
 
+// What may have been sent keeps its number: it would be taken for what has the
+// number next.
+func TestNumbersWhenUnsure(t *testing.T) {
+	half := &fakePublisher{}
+	p := openFakePublisher(t, half)
+	half.accept = func(context.Context, []driver.Message) (int, error) {
+		return 1, fmt.Errorf("%w: %w", driver.ErrUnsure, context.DeadlineExceeded)
+	}
+	e := Event{Action: "set", Topic: "a"}
+	n, err := p.PublishBatch(t.Context(), []Event{e, e, e})
+	if n != 1 || !errors.Is(err, ErrUnsure) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("batch: %d, %v", n, err)
+	}
+	half.accept = nil
+	if err := p.Publish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if got := half.seqs("a"); !slices.Equal(got, []uint64{1, 4}) {
+		t.Errorf("numbers %v, want 1 and 4", got)
+	}
+}
+
 // A batch with something invalid in it is sent up to that.
 func TestBatch(t *testing.T) {
 	half := &fakePublisher{}

@@ -386,11 +386,10 @@ func (s *Subscriber) take(ctx context.Context, m *driver.Message) {
 	}
 	var e Event
 	e.setFields(&f, t.Name)
-	if m.Source != nil {
-		e.Publisher = m.Source.Publisher
-	}
+	p := s.continuity.publisher(m.Source, e.Epoch)
+	e.Publisher = p.ID // which a beat may have told, where the driver doesn't
 	s.counters.bytes.Add(uint64(len(m.Payload)))
-	s.continuity.event(ctx, t, s.continuity.publisher(m.Source, e.Epoch), &e)
+	s.continuity.event(ctx, t, p, &e)
 }
 
 // deliver calls the handler with an event. One on which it fails is to be

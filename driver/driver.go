@@ -25,7 +25,10 @@ type Publisher interface {
 	// blocks while the driver's bounded queue is full, until ctx ends: n <
 	// len(msgs) exactly when err != nil. Accepted means that the driver will
 	// deliver it to whoever holds its topic and is connected, without further
-	// help. The caller owns msgs and all bytes again when Publish returns: the
+	// help. The others reach nobody, unless the error is an ErrUnsure: then some
+	// of them may. A driver that has a transient failure tries the same
+	// messages again until ctx ends: who gets one twice knows by its number.
+	// The caller owns msgs and all bytes again when Publish returns: the
 	// driver copies what it keeps. Not called concurrently with itself.
 	Publish(ctx context.Context, msgs []Message) (n int, err error)
 

@@ -10,6 +10,10 @@ var (
 	// ErrTooLarge is returned when a payload exceeds the configured limit or
 	// the mechanism's own.
 	ErrTooLarge = errors.New("payload too large")
+	// ErrUnsure is returned, with the cause beside it, when it can't be known
+	// whether messages reached the mechanism: a broker did not answer until the
+	// context ended. Without it, what was not accepted must reach nobody.
+	ErrUnsure = errors.New("it is not known whether it was sent")
 	// ErrRole is returned when a driver can't play the role it was opened in.
 	ErrRole = errors.New("driver does not play this role")
 )

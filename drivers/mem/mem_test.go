@@ -17,5 +17,7 @@ func harness(hop driver.Hop) drivertest.Harness {
 func TestNetwork(t *testing.T) { drivertest.Run(t, harness(driver.Network)) }
 func TestIPC(t *testing.T)     { drivertest.Run(t, harness(driver.IPC)) }
 
+func TestFaults(t *testing.T) { drivertest.RunFaults(t, harness(driver.Network), nil) }
+
 func BenchmarkNetwork(b *testing.B) { drivertest.Benchmark(b, harness(driver.Network)) }
 func BenchmarkIPC(b *testing.B)     { drivertest.Benchmark(b, harness(driver.IPC)) }

@@ -29,7 +29,7 @@ var rules = []rule{
 	},
 	{
 		pkg:  "drivertest",
-		ours: []string{".", "driver"},
+		ours: []string{".", "driver", "chaos/validator"},
 		why:  "authors of drivers outside of this repository run it: it sees what they see",
 	},
 	{
@@ -105,6 +105,11 @@ var rules = []rule{
 		pkg:  "internal/sim",
 		ours: []string{"internal/tracker", "internal/numbering", "internal/plant"},
 		why:  "it simulates the pure state machines, and nothing that has a clock of its own",
+	},
+	{
+		pkg:  "internal/params",
+		ours: []string{"driver"},
+		why:  "every driver with a broker declares and reads its options by it",
 	},
 	{
 		pkg: "internal/plant",
