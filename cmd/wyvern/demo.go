@@ -29,6 +29,7 @@ its own, and its port is any that is free.`,
 	}
 	flags := addConfigFlags(cmd)
 	output := addFormat(cmd, formatText)
+	alias := cmd.Flags().String("driver", "", "`alias` of the network driver (default: [df] pub_sub_driver)")
 	var o demo.Options
 	cmd.Flags().IntVar(&o.Workers, "workers", 4, "worker processes")
 	cmd.Flags().IntVar(&o.Nodes, "nodes", 10, "node processes")
@@ -39,10 +40,19 @@ its own, and its port is any that is free.`,
 		if err := checkDemo(cmd, &o); err != nil {
 			return err
 		}
-		if _, err := flags.loadAndWarn(a); err != nil { // rather than by each process
+		if *alias != "" {
+			flags.sets = append(flags.sets, "df.pub_sub_driver="+*alias)
+		}
+		c, err := flags.loadAndWarn(a) // rather than by each process
+		if err != nil {
 			return err
 		}
-		var err error
+		sets, stopBroker, err := startBroker(c)
+		if err != nil {
+			return err
+		}
+		defer stopBroker()
+		flags.sets = append(flags.sets, sets...)
 		if o.Executable, err = os.Executable(); err != nil {
 			return fmt.Errorf("find this binary: %w", err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"github.com/wyvern-pubsub/wyvern/config"
 	"github.com/wyvern-pubsub/wyvern/service"
 )
 
@@ -47,9 +48,9 @@ behind. A second signal stops it at once.`,
 		if *supervised {
 			s := supervise(a.stdin, a.stdout, cancel) // without draining: whom for?
 			defer s.stop()
-			cfg.Ready = func(i service.Info) { a.ready(log, i); s.ready(i) }
+			cfg.Ready = func(i service.Info) { a.ready(log, c, i); s.ready(i) }
 		} else {
-			cfg.Ready = func(i service.Info) { a.ready(log, i) }
+			cfg.Ready = func(i service.Info) { a.ready(log, c, i) }
 		}
 		return serve(ctx, cfg)
 	}
@@ -86,8 +87,12 @@ func serve(ctx context.Context, cfg service.Config) error {
 }
 
 // ready tells whoever waits for the service.
-func (a *app) ready(log *slog.Logger, i service.Info) {
-	fmt.Fprintf(a.stderr, "wyvern: ready: network %s, ipc %s\n", networkURI(i.Network), ipcPath(i.IPC))
+func (a *app) ready(log *slog.Logger, c *config.Config, i service.Info) {
+	network := networkURI(i.Network)
+	if i.Network == nil {
+		network = "by " + c.DF.PubSubDriver // through a broker
+	}
+	fmt.Fprintf(a.stderr, "wyvern: ready: network %s, ipc %s\n", network, ipcPath(i.IPC))
 	notify(log, daemon.SdNotifyReady)
 }
 

@@ -44,7 +44,7 @@ With --count, the exit status is 0 only when so many events came.`,
 	config := addConfigFlags(cmd)
 	var f subFlags
 	f.output = addFormat(cmd, formatJSON)
-	cmd.Flags().StringArrayVar(&f.connect, "connect", nil, "`URI` of a publisher; repeatable (default: [df] publishers_ips)")
+	cmd.Flags().StringArrayVar(&f.connect, "connect", nil, "`URI` of a publisher, or of a broker's server; repeatable (default: as configured)")
 	cmd.Flags().StringArrayVar(&f.topics, "topic", []string{wyvern.TopicAll}, "topic to hold; repeatable")
 	cmd.Flags().Uint64Var(&f.count, "count", 0, "end after so many events (default: never)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "end after this time (default: never)")
@@ -56,7 +56,7 @@ With --count, the exit status is 0 only when so many events came.`,
 		if err != nil {
 			return err
 		}
-		if len(f.connect) == 0 {
+		if len(f.connect) == 0 && !viaBroker(c) {
 			if f.connect = c.PublisherURIs(); len(f.connect) == 0 {
 				return driver.WithHint(errors.New("no publisher to connect to"), "use --connect, or set [df] publishers_ips")
 			}
@@ -68,12 +68,23 @@ With --count, the exit status is 0 only when so many events came.`,
 	return cmd
 }
 
+// viaBroker says whether the network driver has a broker, so that nodes and
+// publishers need not know of one another.
+func viaBroker(c *config.Config) bool {
+	d, err := driver.Lookup(c.DF.PubSubDriver, driver.Network, driver.Subscribes)
+	return err == nil && d.Capabilities().Binds == 0
+}
+
 // sub prints events until there were enough, ctx ends, or the time is over.
 func (a *app) sub(ctx context.Context, c *config.Config, f *subFlags) error {
 	if f.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.timeout)
 		defer cancel()
+	}
+	cfg := c.Network()
+	if viaBroker(c) && len(f.connect) > 0 {
+		cfg.Servers, f.connect = f.connect, nil
 	}
 	r := &receiver{out: a.stdout, want: f.count, text: *f.output == formatText, done: make(chan struct{})}
 	s, err := wyvern.OpenSubscriber(ctx, wyvern.SubscriberOptions{
@@ -82,13 +93,16 @@ func (a *app) sub(ctx context.Context, c *config.Config, f *subFlags) error {
 		Handler: r.handle,
 		Topics:  f.topics,
 		Connect: f.connect,
-		Config:  c.Network(),
+		Config:  cfg,
 		Log:     newClientLog(c, a.stderr),
 	})
 	if err != nil {
 		return err
 	}
-	connected, stopWaiting := a.awaitConnected(ctx, s, f.connect)
+	connected, stopWaiting := func() bool { return true }, func() {} // or opening had failed
+	if len(f.connect) > 0 {
+		connected, stopWaiting = a.awaitConnected(ctx, s, f.connect)
+	}
 	defer stopWaiting()
 
 	select {

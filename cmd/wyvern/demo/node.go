@@ -10,14 +10,18 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern"
+	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/workload"
 )
 
 // NodeJob is what a node process has to do.
 type NodeJob struct {
-	Connect string   `json:"connect"` // the service's URI
+	Connect string   `json:"connect"` // the service's URI; -: none
 	Topics  []string `json:"topics"`  // with D
 }
+
+// noAddress is said of a service that nodes don't connect to: there is a broker.
+const noAddress = "-"
 
 // awaitTimeout is how long a node may need to connect and subscribe.
 const awaitTimeout = 15 * time.Second
@@ -33,6 +37,13 @@ type node struct {
 	stale   uint64
 	lag     Histogram // since the last message
 	total   Histogram // before that
+
+	// fresh are the topics of which the node has yet to be told that it missed
+	// what was before it: a driver that may lose says so once. Until then events
+	// are not handed over, because what it reads on being told covers them. told
+	// is closed when there are none.
+	fresh map[string]bool
+	told  chan struct{}
 }
 
 // RunNode is the node process: it subscribes with opts to what the parent says
@@ -43,10 +54,23 @@ func RunNode(ctx context.Context, in io.Reader, out io.Writer, opts wyvern.Subsc
 	if err != nil {
 		return err
 	}
-	n := &node{out: newSender(out), objects: newObjects()}
+	n := &node{out: newSender(out), objects: newObjects(), fresh: map[string]bool{}, told: make(chan struct{})}
 	opts.Handler = n.handle
 	opts.Topics = first.Node.Topics
-	opts.Connect = []string{first.Node.Connect}
+	if first.Node.Connect != noAddress {
+		opts.Connect = []string{first.Node.Connect}
+	}
+	drv, err := driver.Lookup(opts.Alias, opts.Hop, driver.Subscribes)
+	if err != nil {
+		return err
+	}
+	if drv.Capabilities().Lossy {
+		for _, topic := range opts.Topics {
+			n.fresh[topic] = true
+		}
+	} else {
+		close(n.told)
+	}
 	s, err := wyvern.OpenSubscriber(ctx, opts)
 	if err != nil {
 		return err
@@ -57,8 +81,14 @@ func RunNode(ctx context.Context, in io.Reader, out io.Writer, opts wyvern.Subsc
 func (n *node) run(ctx context.Context, commands <-chan Command, s *wyvern.Subscriber) error {
 	await, cancel := context.WithTimeout(ctx, awaitTimeout)
 	defer cancel()
-	if err := s.Await(await); err != nil {
+	// A driver that can't tell has confirmed already.
+	if err := s.Await(await); err != nil && !errors.Is(err, wyvern.ErrNotSupported) {
 		return fmt.Errorf("subscribe: %w", err)
+	}
+	select {
+	case <-n.told:
+	case <-await.Done():
+		return fmt.Errorf("hear of the publisher: %w", await.Err())
 	}
 	if err := n.tell(KindReady); err != nil {
 		return err
@@ -133,6 +163,11 @@ func (n *node) tell(kind string) error {
 // subscription or a publisher is new to it goes without saying: nothing is
 // published before all nodes are there.
 func (n *node) noticeLocked(e wyvern.Event) {
+	if n.fresh[e.Topic] {
+		if delete(n.fresh, e.Topic); len(n.fresh) == 0 {
+			close(n.told)
+		}
+	}
 	if e.Reason != wyvern.ReasonSubscribed && e.Reason != wyvern.ReasonIncarnation {
 		n.resyncs++
 	}
