@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -7,9 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 )
-
-// version is set by the release build: -ldflags "-X main.version=1.2.3".
-var version string
 
 type versionInfo struct {
 	Version  string `json:"version"`
@@ -29,7 +26,7 @@ func (a *app) versionCommand() *cobra.Command {
 	output := addFormat(cmd, formatText)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		build, _ := debug.ReadBuildInfo()
-		v := newVersionInfo(version, build)
+		v := newVersionInfo(a.version, build)
 		if *output == formatJSON {
 			return printJSON(a.stdout, v)
 		}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/wyvern-pubsub/wyvern/drivers/all"
 	"github.com/wyvern-pubsub/wyvern/drivertest"
 )
 
@@ -25,7 +26,7 @@ const beWyvern = "WYVERN_TEST_BE_WYVERN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beWyvern) != "" {
-		main()
+		Main("")
 	}
 	drivertest.Main(m)
 }

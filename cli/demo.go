@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wyvern-pubsub/wyvern"
-	"github.com/wyvern-pubsub/wyvern/cmd/wyvern/demo"
+	"github.com/wyvern-pubsub/wyvern/cli/demo"
 	"github.com/wyvern-pubsub/wyvern/driver"
 )
 
@@ -47,12 +47,6 @@ its own, and its port is any that is free.`,
 		if err != nil {
 			return err
 		}
-		sets, stopBroker, err := startBroker(c)
-		if err != nil {
-			return err
-		}
-		defer stopBroker()
-		flags.sets = append(flags.sets, sets...)
 		if o.Executable, err = os.Executable(); err != nil {
 			return fmt.Errorf("find this binary: %w", err)
 		}
@@ -63,8 +57,15 @@ its own, and its port is any that is free.`,
 		}
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
-		v, err := demo.Run(ctx, o)
+		sets, stopBroker, err := startBroker(ctx, c)
 		if err != nil {
+			return err
+		}
+		for _, set := range sets {
+			o.Config = append(o.Config, "--set", set)
+		}
+		v, err := demo.Run(ctx, o)
+		if err = errors.Join(err, stopBroker()); err != nil {
 			return err
 		}
 		if *output == formatJSON {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/wyvern-pubsub/wyvern/cmd/wyvern/demo"
+	"github.com/wyvern-pubsub/wyvern/cli/demo"
 	"github.com/wyvern-pubsub/wyvern/service"
 )
 

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 
 // app is the process as the verbs see it.
 type app struct {
+	version        string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string

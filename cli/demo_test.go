@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wyvern-pubsub/wyvern/cmd/wyvern/demo"
+	"github.com/wyvern-pubsub/wyvern/cli/demo"
 )
 
 // demoDir gives a demo a directory for its own, so that one sees what is left.
