@@ -14,6 +14,11 @@
 //		drivertest.Benchmark(b, drivertest.Harness{Driver: mydriver.Driver{}, Hop: driver.Network})
 //	}
 //
+// [RunFaults] breaks what the test says while events flow, and has a judge decide
+// whether something was lost in silence:
+//
+//	drivertest.RunFaults(t, harness, []drivertest.Fault{{Name: "BrokerRestarts", Strike: restart}})
+//
 // Run it with -race, and with GOMAXPROCS 1 and 4. [Harness.Config] says where
 // the halves of one case meet; the rest the suite finds out from the driver's
 // Capabilities and optional interfaces. Where these rule a case out in its usual
