@@ -27,11 +27,15 @@ func (a *app) driversCommand() *cobra.Command {
 one, which part it can play on which hop, and what it can do.`,
 		Args: cobra.NoArgs,
 	}
-	output := addFormat(cmd, formatText)
+	output := addFormat(cmd, formatText, formatMarkdown)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		rows := driverRows(driver.Aliases())
-		if *output == formatJSON {
+		switch *output {
+		case formatJSON:
 			return printJSON(a.stdout, rows)
+		case formatMarkdown:
+			_, err := io.WriteString(a.stdout, markdownDrivers(rows))
+			return err
 		}
 		return printDrivers(a.stdout, rows)
 	}
@@ -87,4 +91,30 @@ func capabilityWords(c driver.Capabilities) string {
 		return "-"
 	}
 	return strings.Join(words, ",")
+}
+
+// markdownDrivers is the table of the README: a row for each driver on each hop,
+// with its aliases, and the parts that they play where not both.
+func markdownDrivers(rows []driverRow) string {
+	var list []driverRow
+	aliases := make(map[string][]string)
+	for _, r := range rows {
+		key := r.Capabilities.Name + " " + r.Hop
+		if aliases[key] == nil {
+			list = append(list, r)
+		}
+		name := "`" + r.Alias + "`"
+		if r.Roles != driver.Publishes|driver.Subscribes {
+			name += " (" + r.Roles.String() + ")"
+		}
+		aliases[key] = append(aliases[key], name)
+	}
+	var b strings.Builder
+	b.WriteString("| driver | hop | aliases | binds | capabilities |\n| --- | --- | --- | --- | --- |\n")
+	for _, r := range list {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.Capabilities.Name, r.Hop,
+			strings.Join(aliases[r.Capabilities.Name+" "+r.Hop], ", "), r.Capabilities.Binds,
+			strings.ReplaceAll(capabilityWords(r.Capabilities), ",", ", "))
+	}
+	return b.String()
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -38,5 +39,23 @@ func TestDrivers(t *testing.T) {
 		if r.Alias == "zmq_bind_pubsub_driver" && r.Hop == "ipc" && (r.Roles != "subscriber" || r.Capabilities["ordered"] != true) {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// The README's table is what `wyvern drivers -o markdown` prints.
+func TestReadmeHasDrivers(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, "", "drivers", "-o", "markdown")
+	if r.status != 0 || !strings.Contains(r.stdout, "| zmq network | network | ") {
+		t.Fatalf("%+v", r)
+	}
+	const begin, end = "<!-- made by: wyvern drivers -o markdown -->\n", "<!-- end -->\n"
+	_, rest, _ := strings.Cut(string(readme), begin)
+	table, _, found := strings.Cut(rest, end)
+	if !found || table != r.stdout {
+		t.Errorf("README.md has, between its marks,\n%s\nand wyvern drivers -o markdown prints\n%s", table, r.stdout)
 	}
 }
