@@ -54,3 +54,5 @@ func TestFaults(t *testing.T) {
 		},
 	}})
 }
+
+func TestNotice(t *testing.T) { drivertest.RunNotice(t, harness) }
