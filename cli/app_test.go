@@ -17,7 +17,7 @@ func TestUsage(t *testing.T) {
 		{"nonsense", 2, "", "wyvern: unknown command \"nonsense\" for \"wyvern\"\nhint: see wyvern --help\n"},
 		{"serve now", 2, "", "wyvern: unknown command \"now\" for \"wyvern serve\"\nhint: see wyvern serve --help\n"},
 		{"sub --nonsense", 2, "", "wyvern: unknown flag: --nonsense\nhint: see wyvern sub --help\n"},
-		{"drivers -o xml", 2, "", "wyvern: invalid argument \"xml\" for \"-o, --output\" flag: neither json nor text\nhint: see wyvern drivers --help\n"},
+		{"drivers -o xml", 2, "", "wyvern: invalid argument \"xml\" for \"-o, --output\" flag: none of json, text, markdown\nhint: see wyvern drivers --help\n"},
 		{"pub", 2, "", "wyvern: at least one of the flags in the group [from action] is required\nhint: see wyvern pub --help\n"},
 		{"pub --from x --key 1", 2, "", "wyvern: if any flags in the group [from key] are set none of the others can be; [from key] were all set\nhint: see wyvern pub --help\n"},
 		{"pub --action set --wait-subscribers 1", 2, "", "wyvern: --wait-subscribers needs --direct"},

@@ -74,6 +74,9 @@ The exit status is 0 only when everything was handed over.`,
 		if f.waitFor > 0 && !f.direct {
 			return usagef(cmd, "--wait-subscribers needs --direct: with the service, nodes are its business")
 		}
+		if f.waitFor > 0 && viaBroker(c) {
+			return usagef(cmd, "--wait-subscribers needs a driver to which nodes connect: only the broker knows who they are")
+		}
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
 		start := time.Now()
@@ -104,6 +107,11 @@ func (a *app) pub(ctx context.Context, c *config.Config, f *pubFlags) (uint64, e
 	}
 	if f.direct {
 		opts.Alias, opts.Hop, opts.Config, opts.ID = c.DF.PubSubDriver, driver.Network, c.Network(), c.PublisherID()
+		if viaBroker(c) {
+			// Beside the service, which has that identity: one that nobody else
+			// has, unless it was given.
+			opts.ID = c.Wyvern.PublisherID
+		}
 	}
 	publisher, err := wyvern.OpenPublisher(ctx, opts)
 	if err != nil {

@@ -154,7 +154,7 @@ func (s *coreSubscriber) has(topic string) bool {
 
 // settle waits until the subscriber was told what it is told once on a driver
 // that may lose: that there may have been something on each topic before it heard
-// of the publisher. Events are covered by that until then.
+// of the publisher.
 func (s *coreSubscriber) settle(topics []string, pubs ...*corePublisher) {
 	s.p.Helper()
 	if !s.p.caps.Lossy {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern"
-	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/workload"
 )
 
@@ -37,13 +36,6 @@ type node struct {
 	stale   uint64
 	lag     Histogram // since the last message
 	total   Histogram // before that
-
-	// fresh are the topics of which the node has yet to be told that it missed
-	// what was before it: a driver that may lose says so once. Until then events
-	// are not handed over, because what it reads on being told covers them. told
-	// is closed when there are none.
-	fresh map[string]bool
-	told  chan struct{}
 }
 
 // RunNode is the node process: it subscribes with opts to what the parent says
@@ -54,22 +46,11 @@ func RunNode(ctx context.Context, in io.Reader, out io.Writer, opts wyvern.Subsc
 	if err != nil {
 		return err
 	}
-	n := &node{out: newSender(out), objects: newObjects(), fresh: map[string]bool{}, told: make(chan struct{})}
+	n := &node{out: newSender(out), objects: newObjects()}
 	opts.Handler = n.handle
 	opts.Topics = first.Node.Topics
 	if first.Node.Connect != noAddress {
 		opts.Connect = []string{first.Node.Connect}
-	}
-	drv, err := driver.Lookup(opts.Alias, opts.Hop, driver.Subscribes)
-	if err != nil {
-		return err
-	}
-	if drv.Capabilities().Lossy {
-		for _, topic := range opts.Topics {
-			n.fresh[topic] = true
-		}
-	} else {
-		close(n.told)
 	}
 	s, err := wyvern.OpenSubscriber(ctx, opts)
 	if err != nil {
@@ -84,11 +65,6 @@ func (n *node) run(ctx context.Context, commands <-chan Command, s *wyvern.Subsc
 	// A driver that can't tell has confirmed already.
 	if err := s.Await(await); err != nil && !errors.Is(err, wyvern.ErrNotSupported) {
 		return fmt.Errorf("subscribe: %w", err)
-	}
-	select {
-	case <-n.told:
-	case <-await.Done():
-		return fmt.Errorf("hear of the publisher: %w", await.Err())
 	}
 	if err := n.tell(KindReady); err != nil {
 		return err
@@ -163,11 +139,6 @@ func (n *node) tell(kind string) error {
 // subscription or a publisher is new to it goes without saying: nothing is
 // published before all nodes are there.
 func (n *node) noticeLocked(e wyvern.Event) {
-	if n.fresh[e.Topic] {
-		if delete(n.fresh, e.Topic); len(n.fresh) == 0 {
-			close(n.told)
-		}
-	}
 	if e.Reason != wyvern.ReasonSubscribed && e.Reason != wyvern.ReasonIncarnation {
 		n.resyncs++
 	}
