@@ -34,7 +34,8 @@ func (d Driver) Capabilities() driver.Capabilities {
 		MaxPayload: defaultBulk,
 	}
 	if d.Streams {
-		c.Name, c.Persistent, c.Resumes = "redis streams", true, true
+		// Each topic in order, but not what came on several.
+		c.Name, c.Ordered, c.Persistent, c.Resumes = "redis streams", false, true, true
 	}
 	return c
 }

@@ -3,10 +3,10 @@ package redis
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,9 +38,19 @@ type line struct {
 	id      int64  // the connection's, at the server
 	checked time.Time
 	closed  atomic.Bool
+
+	mu   sync.Mutex
+	busy bool // a command is running
 }
 
-var errOnce = errors.New("the connection was lost")
+// ended is a connection that has ended: what the client library gets when it
+// wants a second one. An error would be logged by it.
+func ended() net.Conn {
+	c, other := net.Pipe()
+	_ = other.Close()
+	_ = c.Close()
+	return c
+}
 
 // connect opens a connection and a client that has only that.
 func (d *dialer) connect(ctx context.Context, addr string, as account) (*line, error) {
@@ -70,7 +80,7 @@ func (d *dialer) connect(ctx context.Context, addr string, as account) (*line, e
 		Addr: addr, Username: as.user, Password: as.password, DB: as.db,
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
 			if given.Swap(true) {
-				return nil, errOnce
+				return ended(), nil
 			}
 			return l.conn, nil
 		},
@@ -136,6 +146,8 @@ func (l *line) do(ctx context.Context, args ...any) (any, error) {
 func (l *line) run(ctx context.Context, cmds []*goredis.Cmd) {
 	stop := context.AfterFunc(ctx, l.close)
 	defer stop()
+	l.hold(true)
+	defer l.hold(false)
 	l.conn.begin()
 	if len(cmds) == 1 {
 		_ = l.client.Process(context.Background(), cmds[0]) // the command has it
@@ -161,11 +173,26 @@ func (l *line) longest(ctx context.Context) int {
 	return defaultBulk // we may not ask
 }
 
+// hold says whether a command is running: the client library does not like to be
+// closed meanwhile.
+func (l *line) hold(busy bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = busy
+	if !busy && l.closed.Load() {
+		_ = l.client.Close()
+	}
+}
+
 // close ends the connection and whatever waits for it.
 func (l *line) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.closed.Swap(true) {
 		return
 	}
 	_ = l.conn.Close()
-	_ = l.client.Close()
+	if !l.busy {
+		_ = l.client.Close()
+	}
 }

@@ -66,8 +66,9 @@ func (w *wanted) subscribe(ctx, closed context.Context, names []string, added fu
 			call.left++
 		}
 	}
+	some := call.left > 0
 	w.mu.Unlock()
-	if call.left == 0 {
+	if !some {
 		return nil
 	}
 	w.poke()

@@ -17,14 +17,14 @@ type Cluster struct {
 }
 
 // StartCluster starts masters, among which the slots are divided evenly, and
-// replicas, of the first masters. A node is taken for dead after a second.
+// replicas, of the first masters. A node is taken for dead after five seconds.
 func StartCluster(t testing.TB, masters, replicas int, args ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
 	for range masters + replicas {
 		s := prepare(t, "redis-server", append([]string{
 			"--save", "", "--appendonly", "no", "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
-			"--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0",
+			"--cluster-node-timeout", "5000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0",
 			"--cluster-port", port(freeAddr(t)),
 		}, args...)...)
 		s.Run()
@@ -66,7 +66,8 @@ func (c *Cluster) AwaitWorking(nodes ...*Server) {
 		s.Wait("the cluster", func() bool {
 			v, _ := s.Try("CLUSTER", "INFO")
 			text := fmt.Sprint(v)
-			return strings.Contains(text, "cluster_state:ok") && strings.Contains(text, fmt.Sprintf("cluster_known_nodes:%d", len(c.Nodes)))
+			return strings.Contains(text, "cluster_state:ok") && strings.Contains(text, fmt.Sprintf("cluster_known_nodes:%d", len(c.Nodes))) &&
+				s.linked(len(c.Nodes))
 		})
 	}
 	for _, s := range nodes {
@@ -74,6 +75,19 @@ func (c *Cluster) AwaitWorking(nodes ...*Server) {
 			return s.Info("role") == "master" || s.Info("master_link_status") == "up"
 		})
 	}
+}
+
+// linked tells whether a node is connected to all others, so that it passes on
+// what is published.
+func (s *Server) linked(nodes int) bool {
+	v, _ := s.Try("CLUSTER", "NODES")
+	n := 0
+	for line := range strings.Lines(fmt.Sprint(v)) {
+		if f := strings.Fields(line); len(f) > 7 && f[7] == "connected" && !strings.Contains(f[2], "handshake") {
+			n++
+		}
+	}
+	return n == nodes
 }
 
 // ID returns a node's id.

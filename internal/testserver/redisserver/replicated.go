@@ -25,7 +25,7 @@ func StartReplicated(t testing.TB, args ...string) *Replicated {
 	r := &Replicated{t: t}
 	fast := append([]string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}, args...)
 	r.Servers[0] = Start(t, fast...)
-	r.Servers[1] = Start(t, append(fast, "--replicaof", "127.0.0.1 "+port(r.Servers[0].Addr))...)
+	r.Servers[1] = Start(t, append(fast, "--replicaof", "127.0.0.1", port(r.Servers[0].Addr))...)
 	r.AwaitReplica()
 	for range 3 {
 		s := prepare(t, "redis-sentinel")

@@ -30,7 +30,6 @@ type Server struct {
 	dir  string
 	log  string
 	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
 	opts goredis.Options
 }
 
@@ -116,11 +115,6 @@ func (s *Server) begin() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.done = make(chan struct{})
-	go func(cmd *exec.Cmd, done chan struct{}) {
-		_ = cmd.Wait()
-		close(done)
-	}(s.cmd, s.done)
 }
 
 // Pid is the process's number.
@@ -144,7 +138,7 @@ func (s *Server) signal(sig os.Signal) {
 	}
 	_ = s.cmd.Process.Signal(sig)
 	_ = s.cmd.Process.Signal(syscall.SIGCONT)
-	<-s.done
+	_ = s.cmd.Wait()
 	s.cmd = nil
 }
 
@@ -160,6 +154,9 @@ func (s *Server) Do(args ...any) any {
 
 // Try is Do for commands that may fail. Nil is no failure.
 func (s *Server) Try(args ...any) (any, error) {
+	if !s.listens() {
+		return nil, syscall.ECONNREFUSED // the library would log it
+	}
 	o := s.opts
 	c := goredis.NewClient(&o)
 	defer c.Close()
