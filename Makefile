@@ -44,6 +44,7 @@ test: ## run every test; installs what they need on Debian
 	@$(MAKE) plant
 	@$(MAKE) test-fuzz
 	@$(MAKE) test-bench
+	@$(MAKE) test-examples
 	@$(MAKE) cross
 	@$(MAKE) test-chaos
 	@echo 'make test: all passed'
@@ -57,6 +58,7 @@ lint: ## gofmt and staticcheck, the version that tools/go.mod pins
 	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "not gofmt'd (run gofmt -w .):" $$bad; exit 1; }
 	$(LINT) ./...
 	cd bench/compare && $(LINT) ./...
+	cd examples/tcpfan && $(LINT) ./...
 
 # The race detector needs cgo and a C compiler; the product does not. go test runs all of go vet before the tests. The second
 # run is for what the race detector hides: it allocates.
@@ -85,6 +87,11 @@ fuzz: ## run each fuzz target for FUZZTIME (default 1m)
 .PHONY: test-bench
 test-bench: ## the comparison's own tests: its rivals run to their end and lose nothing
 	cd bench/compare && CGO_ENABLED=1 $(GO) test -vet=all ./...
+
+# Each is a module of its own, as it would be elsewhere.
+.PHONY: test-examples
+test-examples: ## the examples' own tests: a driver as somebody else would write it
+	cd examples/tcpfan && CGO_ENABLED=1 $(GO) test -race -vet=all -timeout 10m ./...
 
 # RACE=1 builds what runs in a campaign with the race detector.
 RACE      ?=

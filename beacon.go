@@ -15,6 +15,12 @@ import (
 // their end. It is printable, because brokers may want that, and reserved.
 const topicBeats = "wyvern:beats"
 
+// What a beat may say besides.
+const (
+	beatFresh = "fresh" // the publisher's identity is nobody else's, ever
+	beatLast  = "last"  // it stops now, and all has been said
+)
+
 // beaconPatience is how long beacons wait for a driver that blocks. Events do
 // so behind them.
 const beaconPatience = time.Second
@@ -24,15 +30,19 @@ const beaconPatience = time.Second
 // has no beacons either, and none overtakes what it speaks of.
 type beacon struct {
 	beats  bool
+	fresh  bool              // the identity was made for this publisher
 	ticks  int               // that the book doesn't know of yet
 	series *numbering.Series // of the beats; they are not beaconed themselves
 	done   sync.WaitGroup
 }
 
 // start begins to send beacons, and beats if they are wanted, until the
-// publisher closes.
-func (b *beacon) start(p *Publisher, beats bool) {
-	b.beats = beats
+// publisher closes. The first beat goes before any event, as far as it can.
+func (b *beacon) start(p *Publisher, beats, fresh bool) {
+	b.beats, b.fresh = beats, fresh
+	if beats {
+		b.round(p, true)
+	}
 	b.done.Go(func() { b.run(p) })
 }
 
@@ -43,7 +53,7 @@ func (b *beacon) run(p *Publisher) {
 	ticker := time.NewTicker(numbering.Tick)
 	defer ticker.Stop()
 	last := time.Now()
-	for due := last; ; {
+	for due := last.Add(tracker.BeatInterval); ; {
 		select {
 		case <-p.closing:
 			return
@@ -82,23 +92,15 @@ func (b *beacon) round(p *Publisher, beat bool) {
 // lock.
 func (b *beacon) batch(ctx context.Context, p *Publisher, beat bool) (more bool) {
 	if beat {
-		if b.series == nil {
-			b.series = p.book.Begin(topicBeats)
-		}
-		if seq, err := p.book.Give(b.series); err == nil {
-			b.add(p, b.series, seq, p.id)
-		}
+		b.beat(p, "")
 	}
-	var first int
-	if beat {
-		first = len(p.batch)
-	}
+	first := len(p.batch)
 	for p.room() {
 		s := p.book.Beacon()
 		if s == nil {
 			break
 		}
-		b.add(p, s, s.Last(), "")
+		b.add(p, s, s.Last(), "", "")
 		more = !p.room()
 	}
 	n := 0
@@ -111,19 +113,63 @@ func (b *beacon) batch(ctx context.Context, p *Publisher, beat bool) (more bool)
 	for _, s := range p.owners[max(n, first):] {
 		p.book.Retry(s)
 	}
-	clear(p.batch)
-	p.batch, p.owners, p.scratch = p.batch[:0], p.owners[:0], p.scratch[:0]
+	p.empty()
 	return more
 }
 
+// farewell says again what the last numbers are that may not have been heard, and
+// that there is an end: it is no loss then. Caller holds the lock for good.
+func (b *beacon) farewell(ctx context.Context, p *Publisher) {
+	if !b.beats {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, beaconPatience)
+	defer cancel()
+	left := p.book.Recent()
+	for ended := false; !ended; {
+		for len(left) > 0 && p.room() {
+			b.add(p, left[0], left[0].Last(), "", "")
+			left = left[1:]
+		}
+		if p.room() {
+			b.beat(p, beatLast)
+			ended = true
+		}
+		_, err := p.half.Publish(ctx, p.batch)
+		p.empty()
+		if err != nil {
+			return // silence will tell
+		}
+	}
+}
+
+// beat appends a beat to the batch.
+func (b *beacon) beat(p *Publisher, says string) {
+	if b.series == nil {
+		// One that was handed over goes on.
+		if b.series = p.book.Find(topicBeats); b.series == nil {
+			b.series = p.book.Begin(topicBeats)
+		}
+	}
+	if says == "" && b.fresh {
+		says = beatFresh
+	}
+	if seq, err := p.book.Give(b.series); err == nil {
+		b.add(p, b.series, seq, p.id, says)
+	}
+}
+
 // add appends a beacon to the batch, or a beat, which has a key.
-func (b *beacon) add(p *Publisher, s *numbering.Series, seq uint64, key string) {
+func (b *beacon) add(p *Publisher, s *numbering.Series, seq uint64, key, value string) {
 	f := envelope.Fields{
-		Action: actionBeacon, Key: key, Topic: s.Topic(), Epoch: p.epoch, Seq: seq,
+		Action: actionBeacon, Key: key, Value: value, Topic: s.Topic(), Epoch: p.epoch, Seq: seq,
 		Null: envelope.Table | envelope.Key | envelope.Value,
 	}
 	if key != "" {
 		f.Null &^= envelope.Key
+	}
+	if value != "" {
+		f.Null &^= envelope.Value
 	}
 	start := len(p.scratch)
 	p.scratch = append(p.scratch, f.Topic...)

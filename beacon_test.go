@@ -1,6 +1,7 @@
 package wyvern
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -337,7 +338,7 @@ func BenchmarkBeaconRound(b *testing.B) {
 	}
 	caps := lossyCaps
 	caps.Liveness = true
-	p := newPublisher(half, "fake", driver.Network, caps, driver.Config{Epoch: 1}.WithDefaults(), 1<<20, defaultTopics, nil)
+	p := newPublisher(half, "fake", driver.Network, caps, driver.Config{Epoch: 1}.WithDefaults(), 1<<20, defaultTopics, false, nil)
 	defer p.Close()
 	for i := range 100_000 {
 		if err := p.Publish(b.Context(), Event{Action: ActionSet, Topic: fmt.Sprint("topic", i)}); err != nil {
@@ -355,4 +356,80 @@ func BenchmarkBeaconRound(b *testing.B) {
 		p.beacon.round(p, false)
 	}
 	b.ReportMetric(float64(sent)/float64(b.N), "beacons/op")
+}
+
+// A publisher that ends in order is not told as lost, and what only now can be
+// known to be missing is; its successor goes on without a resync.
+func TestFarewell(t *testing.T) {
+	quiet := driver.Capabilities{Name: "quiet", Ordered: true, Filters: true}
+	for _, caps := range []driver.Capabilities{lossyCaps, quiet} {
+		for _, lost := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, lost=%v", caps.Name, lost), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := &recorder{}
+					w := newWire(caps)
+					p, s := w.open(t, r.handle, "T")
+					defer s.Close()
+					publish(t, p, "T", "1")
+					settle(r)
+					w.dropping(func(m *driver.Message, f *envelope.Fields) bool { return lost && f.Key == "2" })
+					publish(t, p, "T", "2")
+					if err := p.Shutdown(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					var left bytes.Buffer
+					if err := p.Save(&left); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Hour)
+					synctest.Wait()
+					want := "T/2"
+					if lost {
+						want = "T!gap"
+					}
+					wantTexts(t, r, want)
+					p, err := OpenPublisher(t.Context(), PublisherOptions{
+						Driver: fakeDriver{caps: w.caps, pub: w}, ID: "server-1", Restore: &left,
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(10 * time.Second)
+					publish(t, p, "T", "3")
+					time.Sleep(10 * time.Second)
+					synctest.Wait()
+					wantTexts(t, r, want, "T/3")
+					p.Close()
+					time.Sleep(5 * time.Second)
+					synctest.Wait()
+					wantTexts(t, r, want, "T/3", "T!publisher lost")
+				})
+			})
+		}
+	}
+}
+
+// Nobody has to resync because somebody new came, and went.
+func TestFreshPublisher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		w := newWire(lossyCaps)
+		old, s := w.open(t, r.handle, "T", "U")
+		defer s.Close()
+		defer old.Close()
+		settle(r)
+		for _, key := range []string{"1", "2"} {
+			p, err := OpenPublisher(t.Context(), PublisherOptions{Driver: fakeDriver{caps: w.caps, pub: w}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			publish(t, p, "T", key)
+			if err := p.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		synctest.Wait()
+		wantTexts(t, r, "T/1", "T/2")
+	})
 }

@@ -233,7 +233,9 @@ func (c *continuity) beat(m *driver.Message) {
 		c.sub.counters.filtered.Add(1)
 		return
 	}
-	c.tracker.Beat(c.now, f.Key, c.publisher(m.Source, f.Epoch), f.Epoch, f.Seq)
+	c.tracker.Beat(c.now, c.publisher(m.Source, f.Epoch), tracker.Beat{
+		ID: f.Key, Epoch: f.Epoch, Count: f.Seq, Fresh: f.Value == beatFresh, Last: f.Value == beatLast,
+	})
 }
 
 // ready brings the events to the handler that waited for those before them.

@@ -30,7 +30,8 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	cfg := o.Config.WithDefaults()
 	cfg.Log = chooseLog(o.Log, o.Config.Log)
 	cfg.ID = cmp.Or(o.ID, o.Config.ID)
-	if cfg.ID == "" {
+	fresh := cfg.ID == ""
+	if fresh {
 		cfg.ID = randomID()
 	}
 	cfg.Epoch = o.Epoch
@@ -60,7 +61,7 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	if own := drv.Capabilities().MaxPayload; own > 0 {
 		limit = min(limit, own)
 	}
-	return newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics), left), nil
+	return newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics), fresh, left), nil
 }
 
 // OpenSubscriber opens the receiving half of a driver, subscribes to

@@ -21,7 +21,9 @@ type PublisherOptions struct {
 	// Hop is the leg on which the driver works; default driver.Network.
 	Hop driver.Hop
 
-	// ID is the publisher's stable identity; default: Config.ID, else random.
+	// ID is the publisher's stable identity; default: Config.ID, else a random
+	// one that nobody has had before. That is right for whoever may come and
+	// go, as a worker on a broker: nobody needs to resync because it came.
 	ID string
 	// Epoch tells this incarnation of the publisher from others of the same
 	// ID; default: random.

@@ -65,7 +65,7 @@ type Publisher struct {
 	beacon  beacon
 }
 
-func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps driver.Capabilities, cfg driver.Config, limit, maxTopics int, left *handover) *Publisher {
+func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps driver.Capabilities, cfg driver.Config, limit, maxTopics int, fresh bool, left *handover) *Publisher {
 	// A service numbers anew what comes from its workers, and takes all of it for
 	// events.
 	beacons := hop == driver.Network && (caps.Lossy || !caps.Liveness)
@@ -89,7 +89,7 @@ func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps drive
 		return err
 	})
 	if beacons {
-		p.beacon.start(p, !caps.Liveness)
+		p.beacon.start(p, !caps.Liveness, fresh)
 	}
 	return p
 }
@@ -213,6 +213,7 @@ func (p *Publisher) Shutdown(ctx context.Context) error {
 	select {
 	case p.lock <- struct{}{}: // until the end: nothing comes after the flush
 		close(p.ended)
+		p.beacon.farewell(ctx, p)
 		if err = p.half.Flush(ctx); errors.Is(err, ErrClosed) {
 			err = nil // somebody has called Close, and knows
 		}
@@ -386,7 +387,12 @@ func (p *Publisher) handOver(ctx context.Context) (n int, err error) {
 		p.messages.Add(uint64(n))
 		p.bytes.Add(uint64(bytes))
 	}
+	p.empty()
+	return n, err
+}
+
+// empty makes an empty batch. Caller holds the lock.
+func (p *Publisher) empty() {
 	clear(p.batch)
 	p.batch, p.owners, p.scratch = p.batch[:0], p.owners[:0], p.scratch[:0]
-	return n, err
 }

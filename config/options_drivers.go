@@ -10,6 +10,9 @@ import (
 // driverPrefix begins the groups of drivers' options.
 const driverPrefix = "wyvern_"
 
+// DriverGroup returns the group that has the options of a driver's group.
+func DriverGroup(name string) string { return driverPrefix + name }
+
 // A driverGroup is the part of the configuration that drivers of one kind have
 // to themselves.
 type driverGroup struct {

@@ -8,7 +8,7 @@ type Setting struct {
 	Group, Name string
 	Value       string // as a file would have it, but after substitution; *** if secret
 	Default     string // before substitution
-	Source      string // "default", "file.ini:12", "environment WYVERN_...", "--set"
+	Source      string // SourceDefault, "file.ini:12", "environment WYVERN_...", "--set"
 	Help        string
 }
 

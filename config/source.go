@@ -13,9 +13,12 @@ import (
 // maxFileSize bounds a file, in bytes. Real ones have some tens of kilobytes.
 const maxFileSize = 4 << 20
 
+// SourceDefault is the Setting.Source of an option that nobody set.
+const SourceDefault = "default"
+
 const (
 	envPrefix     = "WYVERN_"
-	sourceDefault = "default"
+	sourceDefault = SourceDefault
 	sourceFlag    = "--set"
 )
 

@@ -50,6 +50,15 @@ type Saver interface {
 	Save(w io.Writer) error
 }
 
+// Starter is a Driver that can run its broker in this process: for a demo, for
+// a test, and for one machine.
+type Starter interface {
+	// StartServer runs a server on the loopback, on a free port, which may keep
+	// files in dir, until stop is called. servers are what Config.Servers is to
+	// say.
+	StartServer(ctx context.Context, dir string) (servers []string, stop func() error, err error)
+}
+
 // Statuser is a half that can tell what it is doing.
 type Statuser interface {
 	// Status returns counters and states as of now. It does not block for

@@ -60,7 +60,7 @@ func count(s *subscriber) *counter {
 				return
 			}
 			for i := range batch[:n] {
-				if string(batch[i].Topic) != probeTopic {
+				if !isProbe(string(batch[i].Topic)) && batch[i].Notice == driver.NoNotice {
 					c.received.Add(1)
 				}
 			}

@@ -14,11 +14,18 @@
 //		drivertest.Benchmark(b, drivertest.Harness{Driver: mydriver.Driver{}, Hop: driver.Network})
 //	}
 //
-// Run it with -race, and with GOMAXPROCS 1 and 4. [Harness.Config] says where
-// the halves of one case meet; the rest the suite finds out from the driver's
-// Capabilities and optional interfaces. Where these rule a case out in its usual
-// form it is adapted, and the case says how: a driver that can't filter must
-// deliver everything, one that may lose messages is given a few at a time.
+// [RunFaults] breaks what the test says while events flow, and has a judge decide
+// whether something was lost in silence:
+//
+//	drivertest.RunFaults(t, harness, []drivertest.Fault{{Name: "BrokerRestarts", Strike: restart}})
+//
+// [RunNotice] measures how soon a loss is told that no later event shows.
+//
+// Run all of it with -race, and with GOMAXPROCS 1 and 4. [Harness.Config] says
+// where the halves of one case meet; the rest the suite finds out from the
+// driver's Capabilities and optional interfaces. Where these rule a case out in
+// its usual form it is adapted, and the case says how: a driver that can't filter
+// must deliver everything, one that may lose messages is given a few at a time.
 //
 // # Delivery
 //

@@ -125,9 +125,9 @@ func runFault(t *testing.T, h Harness, f Fault, strike func(*scene)) {
 	if f.Resumes && len(told) > 0 {
 		t.Errorf("told to resync: %v, though nothing was lost for good", told)
 	}
-	t.Logf("%d accepted, %d unsure, %d deliveries, %d covered; fault %v, flow %v after it, notice at most %v; resyncs: %s",
+	t.Logf("%d accepted, %d unsure, %d deliveries, %d covered; fault %v, flow %v after it; resyncs: %s",
 		result.Accepted, s.judge.unsure, result.Deliveries, result.Covered, (over - began).Round(time.Millisecond),
-		(flowing - over).Round(time.Millisecond), result.Slowest.Round(time.Millisecond), counts(told))
+		(flowing - over).Round(time.Millisecond), counts(told))
 }
 
 // flows says whether every node that holds all topics has seen an event of every

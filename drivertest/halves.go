@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -139,7 +140,9 @@ func (s *subscriber) start() {
 			n, err := s.Receive(ctx, batch)
 			s.mu.Lock()
 			for _, m := range batch[:n] {
-				s.got = append(s.got, keep(m))
+				if m.Notice == driver.NoNotice {
+					s.got = append(s.got, keep(m))
+				}
 			}
 			s.err = err
 			s.mu.Unlock()
@@ -180,7 +183,7 @@ func keep(m driver.Message) message {
 func (s *subscriber) messages() []message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.got), func(m message) bool { return m.topic == probeTopic })
+	return slices.DeleteFunc(slices.Clone(s.got), func(m message) bool { return isProbe(m.topic) })
 }
 
 // await blocks until what was received fulfils a condition, and returns it.
@@ -227,8 +230,12 @@ func describe(got []message) string {
 	return fmt.Sprintf("%d messages were received, the last %.40q on %.40q", len(got), last.text, last.topic)
 }
 
-// probeTopic carries messages that only find out whether a connection stands.
-const probeTopic = "drivertest-probe"
+// probePrefix begins the topics of messages that only find out whether a
+// connection stands, and whether what was subscribed to before is in force: a new
+// topic each time.
+const probePrefix = "drivertest-probe-"
+
+func isProbe(topic string) bool { return strings.HasPrefix(topic, probePrefix) }
 
 // meet connects the subscriber to publishers and blocks until whatever they
 // publish now is received. Where the driver can't tell when that is so, each
@@ -262,15 +269,16 @@ func (s *subscriber) connect(pub *publisher) {
 	}
 }
 
-// probe publishes on probeTopic until the subscriber receives it.
+// probe has each publisher publish until the subscriber receives it. What is on
+// its way is left to the topic's end.
 func (s *subscriber) probe(pubs ...*publisher) {
 	s.p.Helper()
-	s.subscribe(probeTopic)
 	for _, pub := range pubs {
 		s.p.probes++
-		text := fmt.Sprint("probe ", s.p.probes)
-		for wait := time.Millisecond; !s.probed(text); wait = min(2*wait, 100*time.Millisecond) {
-			pub.send(probeTopic, text)
+		topic := fmt.Sprint(probePrefix, s.p.probes)
+		s.subscribe(topic)
+		for wait := time.Millisecond; !s.probed(topic); wait = min(2*wait, 100*time.Millisecond) {
+			pub.send(topic, "probe")
 			select {
 			case <-s.changed:
 			case <-time.After(wait):
@@ -281,10 +289,10 @@ func (s *subscriber) probe(pubs ...*publisher) {
 	}
 }
 
-func (s *subscriber) probed(text string) bool {
+func (s *subscriber) probed(topic string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.got, func(m message) bool { return m.topic == probeTopic && m.text == text })
+	return slices.ContainsFunc(s.got, func(m message) bool { return m.topic == topic })
 }
 
 // window is how many messages may be on their way to a subscriber of a driver

@@ -143,7 +143,7 @@ func (s *subscriber) receive(dst []driver.Message) int {
 		}
 		kept := 0
 		for _, m := range dst[:n] {
-			if string(m.Topic) != probeTopic {
+			if !isProbe(string(m.Topic)) && m.Notice == driver.NoNotice {
 				dst[kept] = m
 				kept++
 			}

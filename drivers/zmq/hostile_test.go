@@ -244,7 +244,8 @@ func TestPingFlood(t *testing.T) {
 		t.Run(h.name, func(t *testing.T) {
 			ctx := begin(t)
 			var book logBook
-			_, reach, good := h.open(t, ctx, book.use)
+			// It would not be read for long otherwise: who floods waits.
+			_, reach, good := h.open(t, ctx, book.use, func(c *driver.Config) { c.MaxSubscriptions = 1 << 24 })
 			conn := reach()
 			if _, err := conn.Write(rawHello(h.theirs)); err != nil {
 				t.Fatal(err)

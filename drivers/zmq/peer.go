@@ -84,11 +84,11 @@ func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
 			return used, err
 		}
 		used += n
-		work := s.Work()
+		held, work := s.Held(), s.Work()
 		if err := h.frame(s, f); err != nil {
 			return used, err
 		}
-		if until, stop := h.requests.charge(h.heard, s.Work()-work, h.pub.cfg.MaxSubscriptions); stop {
+		if until, stop := h.requests.charge(h.heard, s.Held() > held, s.Work()-work, h.pub.cfg.MaxSubscriptions); stop {
 			s.Pause(until)
 			return used, nil
 		}

@@ -23,10 +23,10 @@ func TestX4Bucket(t *testing.T) {
 	start := time.Unix(1000, 0)
 	var r requests
 	// turn makes a turn's worth of requests and returns how long to wait then.
-	turn := func(at time.Duration, count int, holds uint64) time.Duration {
+	turn := func(at time.Duration, count int, other bool, holds uint64) time.Duration {
 		t.Helper()
 		for i := range count {
-			until, stop := r.charge(start.Add(at), holds, burst)
+			until, stop := r.charge(start.Add(at), !other, holds, burst)
 			if stop != (i == count-1) {
 				t.Fatalf("request %d of %d: stop %t", i, count, stop)
 			}
@@ -40,23 +40,25 @@ func TestX4Bucket(t *testing.T) {
 		name  string
 		at    time.Duration
 		count int
+		other bool
 		holds uint64
 		want  time.Duration
 	}{
-		{"a burst", 0, 1000, 0, 0},
-		{"a burst", 0, 1000, 0, 0},
-		{"a burst", 0, 1000, holdsPerRequest - 1, 0},
-		{"beyond it", 0, 1000, 0, 1000 * price},
-		{"too soon again", 50 * time.Millisecond, 1000, 0, 1500 * price},
-		{"when it may", 200 * time.Millisecond, 1000, 0, 1000 * price},
-		{"matched to a few topics", 300 * time.Millisecond, 500, holdsPerRequest, 1000 * price},
-		{"matched to very many topics", 400 * time.Millisecond, 1, 10000 * holdsPerRequest, 10001 * price},
-		{"an hour later", time.Hour, 1000, 0, 0},
-		{"an hour later", time.Hour, 1000, 0, 0},
-		{"an hour later", time.Hour, 1000, 0, 0},
-		{"all is forgiven, no more", time.Hour, 1000, 0, 1000 * price},
+		{"a burst", 0, 1000, false, 0, 0},
+		{"a burst", 0, 1000, false, 0, 0},
+		{"a burst", 0, 1000, false, holdsPerRequest - 1, 0},
+		{"beyond it", 0, 1000, false, 0, 1000 * price},
+		{"too soon again", 50 * time.Millisecond, 1000, false, 0, 1500 * price},
+		{"when it may", 200 * time.Millisecond, 1000, false, 0, 1000 * price},
+		{"matched to a few topics", 300 * time.Millisecond, 500, false, holdsPerRequest, 1000 * price},
+		{"matched to very many topics", 400 * time.Millisecond, 1, false, 10000 * holdsPerRequest, 10001 * price},
+		{"cancels", 1500 * time.Millisecond, 1000 / otherPrice, true, 0, price},
+		{"an hour later", time.Hour, 1000, false, 0, 0},
+		{"an hour later", time.Hour, 1000, false, 0, 0},
+		{"an hour later", time.Hour, 1000, false, 0, 0},
+		{"all is forgiven, no more", time.Hour, 1000, false, 0, 1000 * price},
 	} {
-		if got := turn(c.at, c.count, c.holds); got != c.want {
+		if got := turn(c.at, c.count, c.other, c.holds); got != c.want {
 			t.Errorf("%s: wait %v, want %v", c.name, got, c.want)
 		}
 	}

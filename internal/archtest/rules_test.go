@@ -61,16 +61,21 @@ var rules = []rule{
 		why:   "the publisher service is a library on the public API: what it needs and can't reach there, users can't reach either",
 	},
 	{
-		pkg:   "cmd/wyvern",
-		ours:  []string{"..."},
-		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/coreos/go-systemd/v22", sys, "golang.org/x/term"},
-		why:   "the program puts everything together; libraries for terminals, flags and service managers stay here",
+		pkg:  "cmd/wyvern",
+		ours: []string{"cli", "drivers/all"},
+		why:  "the program puts verbs and drivers together, as anybody can with other drivers",
 	},
 	{
-		pkg:   "cmd/wyvern/*",
-		ours:  []string{"..."},
+		pkg:   "cli",
+		ours:  []string{".", "driver", "config", "service", "internal/*", "cli/*"},
+		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/coreos/go-systemd/v22", sys, "golang.org/x/term"},
+		why:   "the verbs work with whatever drivers the program links, and link none; libraries for terminals, flags and service managers stay here",
+	},
+	{
+		pkg:   "cli/*",
+		ours:  []string{".", "driver", "config", "service", "internal/*"},
 		third: []string{sys, "golang.org/x/term"},
-		why:   "what a verb does when that is more than a few lines: like the program, but it does not know of its command line",
+		why:   "what a verb does when that is more than a few lines: like the verbs, but it does not know of their command line",
 	},
 	{
 		pkg:   "internal/fanlog",

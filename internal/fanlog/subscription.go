@@ -89,6 +89,9 @@ func (s *Session) Subscriptions() (exact, prefixes []string) {
 	return exact, prefixes
 }
 
+// Held returns how many subscriptions there are.
+func (s *Session) Held() int { return s.count }
+
 // hold adds count holds on a topic.
 func (s *Session) hold(h *held, count int) {
 	s.work++

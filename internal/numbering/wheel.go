@@ -109,6 +109,25 @@ func (b *Book) Beacon() *Series {
 	}
 }
 
+// recent is how many beacons a series has had that fell quiet a few seconds ago.
+const recent = 3
+
+// Recent returns the series of which the last event is not long ago, so that it
+// may not have been noticed yet if it was lost.
+func (b *Book) Recent() (list []*Series) {
+	if b.wheel == nil {
+		return nil
+	}
+	for _, s := range b.wheel.slots {
+		for ; s != nil; s = s.next {
+			if s.sent <= recent {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
+}
+
 // Retry gives a series its turn again at the next tick.
 func (b *Book) Retry(s *Series) {
 	if s.queued {

@@ -263,7 +263,9 @@ func (s *subscriber) arrive(it *item) {
 // take is Subscriber.take.
 func (s *subscriber) take(it *item) {
 	if it.kind == kindBeat {
-		s.tracker.Beat(s.now(), s.w.pubs[it.pub].id, s.publisher(int(it.pub), it.epoch), it.epoch, it.seq)
+		s.tracker.Beat(s.now(), s.publisher(int(it.pub), it.epoch), tracker.Beat{
+			ID: s.w.pubs[it.pub].id, Epoch: it.epoch, Count: it.seq,
+		})
 		return
 	}
 	h := s.held[it.topic]

@@ -43,28 +43,50 @@ func (tr *Tracker) listen(now time.Duration, p *Publisher) {
 	p.heart = heart{listening: true, heard: now}
 }
 
-// Beat notes a sign of life. Beats are numbered like events: how many are
-// missing says for how long nothing was received, whatever this side's clock
-// says, which stands still while the machine sleeps. id is who says so; p is
-// who sends events of that epoch.
-func (tr *Tracker) Beat(now time.Duration, id string, p *Publisher, epoch, count uint64) {
-	if tr.opts.LostAfter <= 0 || epoch == 0 || count == 0 {
+// Beat is a sign of life. Beats are numbered like events: how many are missing
+// says for how long nothing was received, whatever this side's clock says, which
+// stands still while the machine sleeps.
+type Beat struct {
+	ID    string // of who says so
+	Epoch uint64
+	Count uint64
+	// Fresh: nobody has ever had that identity before, so whoever hears the
+	// first beat has missed nothing that was before it.
+	Fresh bool
+	// Last: there will be none for the time being, and everything that was
+	// published was said again just before. To fall silent now is no loss.
+	Last bool
+}
+
+// Beat notes a sign of life. p is who sends events of that epoch.
+func (tr *Tracker) Beat(now time.Duration, p *Publisher, b Beat) {
+	if tr.opts.LostAfter <= 0 || b.Epoch == 0 || b.Count == 0 {
 		return
 	}
-	if tr.nameless[epoch] == p && !tr.name(now, id, p) || !tr.incarnation(now, p, epoch) {
+	if b.Fresh && b.Count == 1 && p.epoch == 0 {
+		p.epoch = b.Epoch // and there is nothing to be told
+		tr.listen(now, p)
+	}
+	if tr.nameless[b.Epoch] == p && !tr.name(now, b.ID, p) || !tr.incarnation(now, p, b.Epoch) {
 		return
 	}
 	h := &p.heart
 	if !h.listening {
+		count := h.count // before it fell silent, if that was said
 		tr.listen(now, p)
+		h.count = count
 	}
-	if count <= h.count {
+	if b.Count <= h.count {
 		return // late, or twice: it proves nothing
 	}
-	missed := h.lost || h.count > 0 && count-h.count > uint64(tr.opts.LostAfter/BeatInterval)
-	h.count, h.heard, h.lost = count, now, false
-	if missed && !plant.On(plant.LostOnce) {
+	missed := h.lost || h.count > 0 && b.Count-h.count > uint64(tr.opts.LostAfter/BeatInterval)
+	h.count, h.heard, h.lost = b.Count, now, false
+	switch {
+	case missed && !plant.On(plant.LostOnce):
 		tr.resyncAll(now, p, Gap)
+	case b.Last:
+		h.listening = false
+		tr.hearts = slices.DeleteFunc(tr.hearts, func(o *Publisher) bool { return o == p })
 	}
 }
 

@@ -14,7 +14,7 @@ func TestSilence(t *testing.T) {
 	o.pass(time.Second) // it was heard of for the first time
 	o.log = nil
 	for count := range uint64(10) {
-		o.tr.Beat(o.now, "p", p, 1, count+1)
+		o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: count + 1})
 		o.pass(time.Second)
 	}
 	o.want("")
@@ -29,7 +29,7 @@ func TestSilence(t *testing.T) {
 	o.want("") // once
 
 	// What was published meanwhile was missed, its beacons too.
-	o.tr.Beat(o.now, "p", p, 1, 3613)
+	o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 3613})
 	o.pass(time.Second)
 	if len(o.log) != 2 {
 		t.Errorf("told %q, want both topics", o.log)
@@ -62,7 +62,7 @@ func TestBeats(t *testing.T) {
 			p := o.pub("p", 0)
 			o.event("T", p, 1, 1)
 			for _, count := range c.counts {
-				o.tr.Beat(o.now, "p", p, 1, count)
+				o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: count})
 				o.pass(time.Second)
 			}
 			o.want(c.want)
@@ -76,7 +76,7 @@ func TestOldBeats(t *testing.T) {
 	p := o.pub("p", 0)
 	o.event("T", p, 1, 1)
 	for range 10 {
-		o.tr.Beat(o.now, "p", p, 1, 1)
+		o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 1})
 		o.pass(time.Second)
 	}
 	o.want("1 !subscribed !lost")
@@ -86,10 +86,10 @@ func TestBeatOfNewIncarnation(t *testing.T) {
 	o := newOwner(t, datagrams, "T")
 	p := o.pub("p", 0)
 	o.event("T", p, 1, 1)
-	o.tr.Beat(o.now, "p", p, 1, 50)
+	o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 50})
 	o.pass(time.Second)
-	o.tr.Beat(o.now, "p", p, 2, 1)
-	o.tr.Beat(o.now, "p", p, 1, 51) // late
+	o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 2, Count: 1})
+	o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 51}) // late
 	o.pass(time.Second)
 	o.want("1 !subscribed !incarnation")
 }
@@ -97,7 +97,9 @@ func TestBeatOfNewIncarnation(t *testing.T) {
 // Where the driver doesn't say who sends, the beats do.
 func TestNamelessBeats(t *testing.T) {
 	o := newOwner(t, datagrams, "T")
-	beat := func(epoch, count uint64) { o.tr.Beat(o.now, "p", o.pub("", epoch), epoch, count) }
+	beat := func(epoch, count uint64) {
+		o.tr.Beat(o.now, o.pub("", epoch), Beat{ID: "p", Epoch: epoch, Count: count})
+	}
 	o.event("T", o.pub("", 1), 1, 1)
 	beat(1, 7)
 	o.event("T", o.pub("", 2), 2, 1)
@@ -130,7 +132,7 @@ func TestNamelessBeats(t *testing.T) {
 func TestManyHearts(t *testing.T) {
 	o := newOwner(t, datagrams, "T")
 	for i := range 5 * maxPublishers {
-		o.tr.Beat(o.now, "p", o.pub(fmt.Sprint(i), 0), 1, 1)
+		o.tr.Beat(o.now, o.pub(fmt.Sprint(i), 0), Beat{ID: "p", Epoch: 1, Count: 1})
 		if i%100 == 0 {
 			o.pass(time.Second)
 		}
@@ -138,4 +140,64 @@ func TestManyHearts(t *testing.T) {
 	if n := len(o.tr.hearts); n > maxPublishers {
 		t.Errorf("%d hearts", n)
 	}
+}
+
+// Whoever is heard from the first beat on, under an identity that nobody had
+// before, has said nothing that was missed.
+func TestFreshBeat(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		b    Beat
+		want string
+	}{
+		{"from the first on", Beat{Fresh: true, Count: 1}, "1"},
+		{"joined late", Beat{Fresh: true, Count: 2}, "1 !subscribed"},
+		{"a known identity", Beat{Count: 1}, "1 !subscribed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := newOwner(t, datagrams, "T")
+			p := o.pub("", 1)
+			c.b.ID, c.b.Epoch = "p", 1
+			o.tr.Beat(o.now, p, c.b)
+			o.event("T", p, 1, 1)
+			o.pass(time.Second)
+			o.want(c.want)
+		})
+	}
+	o := newOwner(t, datagrams, "T")
+	p := o.pub("", 1)
+	o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 1, Fresh: true})
+	o.event("T", p, 1, 2) // but that was
+	o.want("!subscribed 2")
+}
+
+// A publisher that said that it stops is not lost, unless something of it was.
+func TestLastBeat(t *testing.T) {
+	stop := func(missing uint64) *owner {
+		o := newOwner(t, datagrams, "T")
+		p := o.pub("p", 0)
+		o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 1, Fresh: true})
+		o.event("T", p, 1, 1)
+		o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 2 + missing, Last: true})
+		o.pass(time.Hour)
+		return o
+	}
+	o := stop(0)
+	o.want("1")
+	// It goes on, and is listened for again.
+	p := o.pub("p", 0)
+	o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 3})
+	o.event("T", p, 1, 2)
+	o.pass(time.Second)
+	o.want("2")
+	o.pass(time.Hour)
+	o.want("!lost")
+	// What was said meanwhile was missed.
+	o = stop(0)
+	o.log = nil
+	o.tr.Beat(o.now, o.pub("p", 0), Beat{ID: "p", Epoch: 1, Count: 30})
+	o.pass(time.Second)
+	o.want("!gap")
+	o = stop(20)
+	o.want("1 !gap !lost")
 }
