@@ -46,7 +46,7 @@ var rules = []rule{
 	{
 		pkg:   "drivers/nats",
 		ours:  []string{"driver", "internal/*"},
-		third: []string{"github.com/nats-io/nats.go"},
+		third: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nkeys"},
 		why:   "a driver moves payloads below the core: it knows neither the core nor another driver, and only its own client library; not the server, which is ten times as large",
 	},
 	{

@@ -1,0 +1,2 @@
+// Package etcd.
+package etcd
