@@ -36,8 +36,7 @@ func newBroker(t testing.TB, o embedded.Options) *broker {
 	b := &broker{o: o}
 	b.start(t)
 	t.Cleanup(b.stop)
-	addr := b.s.Addr()
-	b.o.Port = addr.Port
+	b.o.Port = b.s.Addr().(*net.TCPAddr).Port
 	if a := b.s.ClusterAddr(); a != nil {
 		b.o.ClusterListen = a.String()
 	}
