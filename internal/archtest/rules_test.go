@@ -148,9 +148,9 @@ var rules = []rule{
 	},
 	{
 		pkg:   "chaos/campaign",
-		ours:  []string{".", "driver", "drivers/all", "chaos/*"},
+		ours:  []string{".", "driver", "drivers/all", "chaos/*", "internal/plant"},
 		third: []string{sys},
-		why:   "campaigns drive real processes, and see of the product what users see",
+		why:   "campaigns drive real processes, and see of the product what users see, but for the names of planted bugs",
 	},
 	{
 		pkg:   "chaos/cmd/*",
