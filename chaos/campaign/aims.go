@@ -24,6 +24,10 @@ var (
 // still: nobody publishes unasked, and nobody holds anything that is not quiet.
 func still(s *Shape) { s.Rate, s.Fixed, s.Pool, s.Some, s.Nodes = 0, []string{"rare"}, nil, 0, 1 }
 
+// little: so little is published that a mark, which comes with every so many bytes,
+// does not come by chance.
+func little(s *Shape) { s.Rate, s.Size = 15, 50 }
+
 // churning: topics come and go, and are busy.
 func churning(every time.Duration) func(*Shape) {
 	return func(s *Shape) {
@@ -38,7 +42,7 @@ func churning(every time.Duration) func(*Shape) {
 // large: events are, so that there are many marks.
 func large(s *Shape) {
 	churning(60 * ms)(s)
-	s.Size, s.Retention = 10000, 8<<20
+	s.Size, s.Retention, s.Sessions = 10000, 8<<20, 4
 }
 
 // Aims are the planted bugs that campaigns have to find.
@@ -60,22 +64,22 @@ var Aims = []Aim{
 	{Bug: plant.LoopEnds, Short: true, Want: []string{Died, validator.Notice}, Faults: poisoned},
 	{Bug: plant.ResumeInFlight, Want: []string{validator.Notice},
 		Shape: large, Faults: []Fault{{Kind: LinkFlap, For: 5 * time.Second}}},
-	{Bug: plant.ResumeOtherServer, Want: []string{validator.Notice}, Shape: still, Faults: passed},
+	{Bug: plant.ResumeOtherServer, Short: true, Want: []string{validator.Notice}, Shape: still, Faults: passed},
 	{Bug: plant.EmptyEpoch, Want: []string{validator.Notice}, Shape: still, Faults: passed},
-	{Bug: plant.SkipUntold, Want: []string{validator.Notice},
+	{Bug: plant.SkipUntold, Short: true, Want: []string{validator.Notice},
 		Faults: []Fault{{Kind: LinkMissed, At: 1200 * ms}}},
 	{Bug: plant.BehindUntold, Want: []string{validator.Notice},
 		Faults: []Fault{{Kind: Overflow, At: 300 * ms, For: 1500 * ms}}},
 	{Bug: plant.MarkOvertakes, Want: []string{validator.Notice, validator.Told}, Shape: func(s *Shape) { s.Retention = 16 << 20 },
 		Faults: []Fault{{Kind: LinkBacklog, At: 300 * ms}}},
-	{Bug: plant.HeartbeatNoData, Short: true, Want: []string{validator.Notice}, Faults: lastSwallowed},
-	{Bug: plant.MarkWhenIdle, Want: []string{validator.Notice}, Faults: lastSwallowed},
-	{Bug: plant.CountIgnored, Want: []string{validator.Notice}, Faults: lastSwallowed},
+	{Bug: plant.HeartbeatNoData, Short: true, Want: []string{validator.Notice}, Shape: little, Faults: lastSwallowed},
+	{Bug: plant.MarkWhenIdle, Want: []string{validator.Notice}, Shape: little, Faults: lastSwallowed},
+	{Bug: plant.CountIgnored, Want: []string{validator.Notice}, Shape: little, Faults: lastSwallowed},
 	{Bug: plant.ResubscribeDrops, Short: true, Want: []string{validator.Notice}, Faults: cut},
-	{Bug: plant.GoneUntold, Once: true, Want: []string{validator.Notice}, Shape: still,
+	{Bug: plant.GoneUntold, Short: true, Once: true, Want: []string{validator.Notice}, Shape: still,
 		Faults: []Fault{{Kind: ServiceGone, At: 300 * ms}}},
 	{Bug: plant.TwoAddresses, Short: true, Want: []string{validator.Unique}, Shape: func(s *Shape) { s.Twice = true }},
-	{Bug: plant.ConfirmedUntold, Want: []string{validator.Notice}, Shape: churning(60 * ms),
+	{Bug: plant.ConfirmedUntold, Short: true, Want: []string{validator.Notice}, Shape: churning(60 * ms),
 		Faults: []Fault{{Kind: LinkRefuse, At: 300 * ms, For: 900 * ms}}},
 	{Bug: plant.ConfirmedEarly, Want: []string{validator.Notice}, Shape: churning(60 * ms),
 		Faults: []Fault{{Kind: LinkDelay, At: 300 * ms, For: 2 * time.Second}}},
@@ -83,9 +87,9 @@ var Aims = []Aim{
 		Faults: []Fault{{Kind: LinkRefuse, At: 300 * ms, For: 3 * time.Second}}},
 	{Bug: plant.WallClock, Once: true, Want: []string{validator.Notice},
 		Faults: []Fault{{Kind: LinkDead, At: 300 * ms}, {Kind: ClockBack, At: 1300 * ms}}},
-	{Bug: plant.BindSteals, Once: true, Want: []string{validator.Notice},
+	{Bug: plant.BindSteals, Short: true, Once: true, Want: []string{validator.Notice},
 		Faults: []Fault{{Kind: ServiceSecond, At: 300 * ms}, {Kind: WorkerKill}}},
-	{Bug: plant.PushForgets, Want: []string{validator.Notice},
+	{Bug: plant.PushForgets, Short: true, Want: []string{validator.Notice},
 		Faults: []Fault{{Kind: ServiceRestart, At: 300 * ms, Param: 0}}},
 	{Bug: plant.RemadeUntold, Want: []string{validator.Notice}, Shape: func(s *Shape) { s.Foreign = true },
 		Faults: []Fault{{Kind: LinkRefuse, At: 300 * ms, For: 800 * ms}}},

@@ -64,6 +64,9 @@ func Plant(ctx context.Context, o PlantOptions) (good bool, err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Fprintln(o.Out, c)
+		if o.Bug != "" && c.What != "" {
+			fmt.Fprintln(o.Out, "  "+c.What)
+		}
 		if c.Property != "" {
 			found++
 		}

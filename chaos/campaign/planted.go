@@ -145,6 +145,7 @@ type trial struct {
 	sys     *system
 	catch   *Catch
 	begun   time.Time
+	faulty  time.Duration // until when there were faults
 	records []validator.Record
 }
 
@@ -174,7 +175,16 @@ func (t *trial) pass(ctx context.Context) (found bool, err error) {
 	if err := t.sys.order(ctx, actor.DoPause, nodesOnly); err != nil {
 		return t.look(ctx), err
 	}
-	return t.lookUntil(ctx, time.Now().Add(trialWithin+2*lookEvery)), nil
+	t.faulty = actor.Now()
+	// What was lost by then is due so long after the last fault: that the machine
+	// stands still is one.
+	for {
+		due := t.faulty + trialWithin + lookEvery
+		found := t.lookUntil(ctx, time.Now().Add(due-actor.Now())) || t.look(ctx)
+		if found || ctx.Err() != nil || t.faulty+trialWithin+lookEvery <= due {
+			return found, nil
+		}
+	}
 }
 
 // lookUntil looks now and then, until something is found.
@@ -211,6 +221,9 @@ func (t *trial) look(ctx context.Context) (found bool) {
 	c := validator.New(params)
 	for _, r := range t.records {
 		c.Add(r)
+		if r.Kind == validator.KindFault {
+			t.faulty = max(t.faulty, time.Duration(r.End))
+		}
 	}
 	t.sys.journal.add(validator.Record{Kind: validator.KindCheck, At: int64(now)})
 	r := c.Check(now)

@@ -78,6 +78,9 @@ func try(t *testing.T, control bool) {
 				if why := c.Wrong(control); why != "" {
 					t.Fatalf("%s; logs are in %s", why, logs)
 				}
+				if c.What != "" {
+					t.Log(c.What)
+				}
 				os.RemoveAll(logs)
 			})
 		}

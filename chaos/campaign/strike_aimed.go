@@ -22,7 +22,6 @@ import (
 // The kinds that are aimed: each goes for one weakness, by several steps in order.
 // They are not drawn at random.
 const (
-	LinkDead      Kind = "link-dead"      // the connection is dead for ever, and no side is told
 	LinkFlap      Kind = "link-flap"      // cut again and again, while what goes up is late
 	LinkBacklog   Kind = "link-backlog"   // cut while much is on its way and heartbeats are answered
 	LinkMissed    Kind = "link-missed"    // down while more is published than is retained
@@ -37,9 +36,6 @@ const (
 // aimed carries out the faults that are aimed. ok is false of others.
 func (s *system) aimed(ctx context.Context, f Fault) (p proof, ok bool, err error) {
 	switch f.Kind {
-	case LinkDead:
-		n := s.linkOf(f).Strand()
-		return proven(n > 0, "%d connections are dead", n), true, nil
 	case LinkFlap:
 		return s.flap(ctx, f), true, nil
 	case LinkBacklog:
