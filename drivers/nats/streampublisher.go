@@ -64,12 +64,10 @@ func (p *streamPublisher) begin(ctx context.Context, s *session) error {
 	if _, err := s.nc.ChanSubscribe(s.inbox+"*", s.acks); err != nil {
 		return err
 	}
-	_, err := p.store.ensure(ctx, s)
-	if err != nil && s.number > 1 {
-		p.link.warned.Warn(p.link.log, "stream", "error", err)
-		return nil // Publish looks again
+	if s.number > 1 {
+		return nil // Publish looks when it finds none
 	}
-	return err
+	return p.store.find(ctx, s)
 }
 
 // Publish implements driver.Publisher: it returns when the stream has stored

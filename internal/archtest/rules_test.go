@@ -34,7 +34,7 @@ var rules = []rule{
 	},
 	{
 		pkg:  "drivers/all",
-		ours: []string{"drivers/*"},
+		ours: []string{"drivers/*", "drivers/nats/embedded"},
 		why:  "it links every driver into a program and does nothing else",
 	},
 	{
@@ -42,6 +42,18 @@ var rules = []rule{
 		ours:  []string{"driver", "internal/*"},
 		third: []string{sys},
 		why:   "a driver moves payloads below the core: it knows neither the core nor another driver, and only its own client library",
+	},
+	{
+		pkg:   "drivers/nats",
+		ours:  []string{"driver", "internal/*"},
+		third: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nkeys"},
+		why:   "a driver moves payloads below the core: it knows neither the core nor another driver, and only its own client library; not the server, which is ten times as large",
+	},
+	{
+		pkg:   "drivers/nats/embedded",
+		ours:  []string{"driver", "internal/*", "drivers/nats"},
+		third: []string{"github.com/nats-io/nats-server/v2"},
+		why:   "the driver nats with the server in the process: the one driver that builds on another",
 	},
 	{
 		pkg:  "drivers/*",
