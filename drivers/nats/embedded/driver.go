@@ -30,6 +30,9 @@ func (Driver) Capabilities() driver.Capabilities {
 	return c
 }
 
+// Serves implements driver.Starter.
+func (Driver) Serves() string { return "nats" }
+
 // StartServer implements driver.Starter.
 func (Driver) StartServer(ctx context.Context, dir string) (servers []string, stop func() error, err error) {
 	s, err := Start(ctx, Options{JetStream: true, StoreDir: dir, MaxPayload: demoPayload})
