@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,7 +208,10 @@ func (p *process) kill() {
 	}
 }
 
-// at is config on other servers.
+// places counts what no two tests may share.
+var places atomic.Int64
+
+// at is a configuration on servers, with a prefix and a stream of its own.
 func at(servers ...string) driver.Config {
 	n := places.Add(1)
 	return driver.Config{

@@ -8,7 +8,9 @@ import (
 	"github.com/wyvern-pubsub/wyvern/drivertest"
 )
 
-func TestPlainNotice(t *testing.T) { drivertest.RunNotice(t, harness(embedded.Options{}, nats.Driver{})) }
+func TestPlainNotice(t *testing.T) {
+	drivertest.RunNotice(t, harness(embedded.Options{}, nats.Driver{}))
+}
 
 func TestJetStreamNotice(t *testing.T) {
 	drivertest.RunNotice(t, harness(embedded.Options{JetStream: true}, nats.Driver{JetStream: true}))
