@@ -130,7 +130,7 @@ func TestStreamLimits(t *testing.T) {
 	drivertest.CheckLeaks(t)
 	d := nats.Driver{JetStream: true}
 	server := start(t, embedded.Options{JetStream: true})
-	cfg := config(server)
+	cfg := newPlace(server)
 	cfg.Params["stream_max_bytes"] = fmt.Sprint(1 << 20)
 	way, url := proxied(t, server.URL())
 	away := cfg
