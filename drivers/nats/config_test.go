@@ -76,8 +76,8 @@ func TestConfigurationErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"prefix = a.*":           "prefix",
 		"inbox_bytes = 5":        "inbox_bytes",
-		"stream_storage = paper": "one of file, memory",
-		"stream_replicas = 9":    "1..5",
+		"stream_storage = paper": "stream_storage",
+		"stream_replicas = 9":    "stream_replicas",
 		"nkey_seed = /no/such":   "no such file",
 	} {
 		file := filepath.Join(t.TempDir(), "x.ini")
