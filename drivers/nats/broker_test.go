@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,8 +37,7 @@ func newBroker(t testing.TB, o embedded.Options) *broker {
 	b := &broker{o: o}
 	b.start(t)
 	t.Cleanup(b.stop)
-	addr := b.s.Addr()
-	b.o.Port = addr.Port
+	b.o.Port = b.s.Addr().(*net.TCPAddr).Port
 	if a := b.s.ClusterAddr(); a != nil {
 		b.o.ClusterListen = a.String()
 	}
@@ -208,7 +208,10 @@ func (p *process) kill() {
 	}
 }
 
-// at is config on other servers.
+// places counts what no two tests may share.
+var places atomic.Int64
+
+// at is a configuration on servers, with a prefix and a stream of its own.
 func at(servers ...string) driver.Config {
 	n := places.Add(1)
 	return driver.Config{

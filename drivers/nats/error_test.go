@@ -187,7 +187,7 @@ func TestTooLargeForTheServer(t *testing.T) {
 	defer s.Shutdown()
 	for _, d := range []nats.Driver{{}, {JetStream: true}} {
 		t.Run(d.Capabilities().Name, func(t *testing.T) {
-			cfg := config(s)
+			cfg := newPlace(s)
 			pub, err := d.OpenPublisher(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
