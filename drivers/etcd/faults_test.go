@@ -48,6 +48,15 @@ func revision(t testing.TB, c *clientv3.Client) int64 {
 	return resp.Header.Revision
 }
 
+// shortly gives f a client that is gone afterwards, for the sake of those who
+// look for what is left.
+func shortly(t testing.TB, s *etcdserver.Server, f func(c *clientv3.Client)) {
+	t.Helper()
+	c := s.Client(nil)
+	defer c.Close()
+	f(c)
+}
+
 // compact makes the history begin at the present revision.
 func compact(t testing.TB, c *clientv3.Client) {
 	t.Helper()
@@ -59,7 +68,6 @@ func compact(t testing.TB, c *clientv3.Client) {
 func TestFaults(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	p := behind(t, s)
-	client := s.Client(nil)
 	// In order through the proxy, which has to be healed before the next one.
 	drivertest.RunFaults(t, harness(p.Addr().String()), []drivertest.Fault{
 		{Name: "Cut", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
@@ -104,27 +112,32 @@ func TestFaults(t *testing.T) {
 			s.Restart()
 		}},
 		{Name: "CompactedWhileCutOff", Strike: func(t testing.TB, _ driver.Config) {
-			// Who publishes goes on, by the server's own address.
 			p.Apply(proxy.Down, proxy.Rule{Hold: true})
 			pause(t, time.Second)
-			before := revision(t, client)
-			for i := range 50 {
-				if _, err := client.Put(t.Context(), "elsewhere", fmt.Sprint(i)); err != nil {
-					t.Error(err)
+			shortly(t, s, func(c *clientv3.Client) {
+				before := revision(t, c)
+				for i := range 50 {
+					if _, err := c.Put(t.Context(), "elsewhere", fmt.Sprint(i)); err != nil {
+						t.Error(err)
+					}
 				}
-			}
-			compact(t, client)
-			if revision(t, client) < before+50 {
-				t.Error("the history did not go on")
-			}
+				compact(t, c)
+				if revision(t, c) < before+50 {
+					t.Error("the history did not go on")
+				}
+			})
 			p.Heal()
 		}},
 		{Name: "Defragmented", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
-			if _, err := client.Defragment(t.Context(), s.Endpoint()); err != nil {
-				t.Errorf("defragment: %v", err)
-			}
+			shortly(t, s, func(c *clientv3.Client) {
+				if _, err := c.Defragment(t.Context(), s.Endpoint()); err != nil {
+					t.Errorf("defragment: %v", err)
+				}
+			})
 		}},
-		{Name: "Compacted", Resumes: true, Strike: func(t testing.TB, _ driver.Config) { compact(t, client) }},
+		{Name: "Compacted", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
+			shortly(t, s, func(c *clientv3.Client) { compact(t, c) })
+		}},
 	})
 }
 
@@ -141,4 +154,3 @@ func TestClusterFaults(t *testing.T) {
 		}},
 	})
 }
-
