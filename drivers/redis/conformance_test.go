@@ -1,0 +1,65 @@
+package redis_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/drivers/redis"
+	"github.com/wyvern-pubsub/wyvern/drivertest"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/redisserver"
+)
+
+func TestMain(m *testing.M) { drivertest.Main(m) }
+
+// places counts prefixes, so that each case has streams of its own.
+var places atomic.Int64
+
+// harness runs a suite on servers that are there already.
+func harness(streams bool, mode string, servers ...string) drivertest.Harness {
+	return drivertest.Harness{
+		Driver: redis.Driver{Streams: streams},
+		Config: func(testing.TB) driver.Config { return config(mode, servers...) },
+	}
+}
+
+func config(mode string, servers ...string) driver.Config {
+	return driver.Config{
+		Servers: servers, ReconnectMax: time.Second, HandshakeTimeout: 5 * time.Second,
+		Params: map[string]string{"mode": mode, "stream_prefix": fmt.Sprintf("place-%d:", places.Add(1))},
+	}
+}
+
+func TestPubSub(t *testing.T) {
+	drivertest.Run(t, harness(false, "standalone", redisserver.Start(t).Addr))
+}
+
+func TestStreams(t *testing.T) {
+	drivertest.Run(t, harness(true, "standalone", redisserver.Start(t).Addr))
+}
+
+func TestPubSubSentinel(t *testing.T) {
+	drivertest.Run(t, harness(false, "sentinel", redisserver.StartReplicated(t).Addrs()...))
+}
+
+func TestStreamsSentinel(t *testing.T) {
+	drivertest.Run(t, harness(true, "sentinel", redisserver.StartReplicated(t).Addrs()...))
+}
+
+func TestPubSubCluster(t *testing.T) {
+	drivertest.Run(t, harness(false, "cluster", redisserver.StartCluster(t, 3, 0).Addrs()...))
+}
+
+func TestStreamsCluster(t *testing.T) {
+	drivertest.Run(t, harness(true, "cluster", redisserver.StartCluster(t, 3, 0).Addrs()...))
+}
+
+func BenchmarkPubSub(b *testing.B) {
+	drivertest.Benchmark(b, harness(false, "standalone", redisserver.Start(b).Addr))
+}
+
+func BenchmarkStreams(b *testing.B) {
+	drivertest.Benchmark(b, harness(true, "standalone", redisserver.Start(b).Addr))
+}

@@ -1,0 +1,4 @@
+package redis
+
+// BucketSlot returns the slot of a cluster that a bucket's streams are in.
+func BucketSlot(bucket int) int { return bucketSlots[bucket] }
