@@ -1,0 +1,15 @@
+package etcd
+
+import "github.com/wyvern-pubsub/wyvern/driver"
+
+// Positions returns the next revision wanted of each topic that is held.
+func Positions(sub driver.Subscriber) map[string]int64 {
+	s := sub.(*subscriber)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := make(map[string]int64)
+	for w := range s.heldLocked {
+		next[string(w.topic)] = w.next
+	}
+	return next
+}
