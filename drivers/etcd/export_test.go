@@ -13,3 +13,24 @@ func Positions(sub driver.Subscriber) map[string]int64 {
 	}
 	return next
 }
+
+// Fragments returns how many responses were a piece of one.
+func Fragments(sub driver.Subscriber) int {
+	s := sub.(*subscriber)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fragments
+}
+
+// Watching says whether every topic that is held is watched.
+func Watching(sub driver.Subscriber) bool {
+	s := sub.(*subscriber)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for w := range s.heldLocked {
+		if !w.created {
+			return false
+		}
+	}
+	return true
+}

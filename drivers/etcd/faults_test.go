@@ -107,7 +107,7 @@ func TestFaults(t *testing.T) {
 			s.Restart()
 		}},
 		{Name: "AwayFor10s", Strike: func(t testing.TB, _ driver.Config) {
-			s.Stop()
+			s.Kill()
 			pause(t, 10*time.Second)
 			s.Restart()
 		}},
@@ -143,7 +143,13 @@ func TestFaults(t *testing.T) {
 
 func TestClusterFaults(t *testing.T) {
 	c := etcdserver.StartCluster(t, etcdserver.Options{Process: true})
-	drivertest.RunFaults(t, harness(c.Endpoints()...), []drivertest.Fault{
+	var proxies []*proxy.Proxy
+	var addresses []string
+	for _, s := range c.Members {
+		p := behind(t, s)
+		proxies, addresses = append(proxies, p), append(addresses, p.Addr().String())
+	}
+	drivertest.RunFaults(t, harness(addresses...), []drivertest.Fault{
 		{Name: "LeaderKilled", Strike: func(t testing.TB, _ driver.Config) {
 			old := c.Leader()
 			old.Kill()
@@ -151,6 +157,55 @@ func TestClusterFaults(t *testing.T) {
 				t.Error("the leader was not killed")
 			}
 			old.Restart()
+		}},
+		{Name: "NoQuorum", Strike: func(t testing.TB, _ driver.Config) {
+			for _, s := range c.Members[1:] {
+				s.Kill()
+			}
+			pause(t, 5*time.Second)
+			for _, s := range c.Members[1:] {
+				s.Restart()
+			}
+		}},
+		{Name: "MemberBlackHoled", Strike: func(t testing.TB, _ driver.Config) {
+			for _, p := range proxies {
+				before := p.Counts()
+				p.Apply(proxy.Both, proxy.Rule{Hold: true})
+				pause(t, 2*time.Second)
+				p.Heal()
+				if p.Counts().Minus(before).Withheld == 0 {
+					t.Error("nothing was withheld")
+				}
+			}
+		}},
+	})
+}
+
+// A server that restarts has forgotten who is logged in, and a change of rights
+// makes every log-in invalid.
+func TestAuthFaults(t *testing.T) {
+	s := etcdserver.Start(t, etcdserver.Options{Process: true, TokenTTL: time.Second})
+	enableAuth(t, s)
+	h := harness(s.Endpoint())
+	h.Config = func(testing.TB) driver.Config {
+		cfg := with(s.Endpoint(), "user", "user", "password", "right")
+		cfg.ReconnectMax = time.Second
+		return cfg
+	}
+	root := func(c *clientv3.Config) { c.Username, c.Password = "root", "root" }
+	drivertest.RunFaults(t, h, []drivertest.Fault{
+		{Name: "LogInsForgotten", Strike: func(t testing.TB, _ driver.Config) {
+			s.Kill()
+			s.Restart()
+		}},
+		{Name: "RightsChanged", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
+			c := s.Client(root)
+			defer c.Close()
+			for i := range 5 {
+				if _, err := c.RoleAdd(t.Context(), fmt.Sprint("role ", i)); err != nil {
+					t.Error(err)
+				}
+			}
 		}},
 	})
 }

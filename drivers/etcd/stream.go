@@ -315,7 +315,9 @@ func (st *stream) response(msgs []driver.Message, resp *pb.WatchResponse) ([]dri
 			msgs = st.appendLocked(msgs, w, e.Kv)
 		}
 	}
-	if !resp.Fragment {
+	if resp.Fragment {
+		s.fragments++
+	} else {
 		w.complete()
 	}
 	return msgs, nil

@@ -41,6 +41,8 @@ type subscriber struct {
 	past    history         // of the cluster
 	sound   map[uint64]bool // members whose progress notifications overtake nothing
 	status  driver.Status
+
+	fragments int // responses that were a piece
 }
 
 func newSubscriber(c *conn, cfg driver.Config) *subscriber {

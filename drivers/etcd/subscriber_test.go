@@ -99,14 +99,17 @@ func TestForeignKeys(t *testing.T) {
 	wantMessage(t, sub, "T", "end", driver.NoNotice)
 }
 
-// Many events of one transaction come in pieces, and are all there.
-func TestLargeTransaction(t *testing.T) {
+// What a watch has to catch up on comes in pieces, and is all there.
+func TestFragments(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true, MaxRequestBytes: 64 << 10})
 	cfg := config(s.Endpoint())
 	cfg.AllTopics = true
-	pub, sub := halves(t, cfg)
-	const count = 60
-	for round := range 20 {
+	pub, _ := halves(t, cfg)
+	sub, p := cut(t, s, cfg)
+	p.Refuse(true)
+	p.Reset()
+	const rounds, count = 20, 60
+	for round := range rounds {
 		var msgs []driver.Message
 		for i := range count {
 			msgs = append(msgs, driver.Message{Topic: fmt.Append(nil, i), Payload: fmt.Appendf(nil, "%d %s", round, strings.Repeat("x", 1000))})
@@ -115,12 +118,16 @@ func TestLargeTransaction(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for round := range 20 {
+	p.Refuse(false)
+	for round := range rounds {
 		for i := range count {
 			if m := receive(t, sub); string(m.Topic) != fmt.Sprint(i) || !strings.HasPrefix(string(m.Payload), fmt.Sprint(round, " ")) {
 				t.Fatalf("round %d, message %d: got %.20q on %q", round, i, m.Payload, m.Topic)
 			}
 		}
+	}
+	if etcd.Fragments(sub) == 0 {
+		t.Error("nothing came in pieces")
 	}
 }
 

@@ -46,7 +46,8 @@ func serve(text string) error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	r.stop()
+	// Not Close: it would wait for the streams of those who don't let go.
+	r.(inProcess).etcd.Server.Stop()
 	return nil
 }
 
