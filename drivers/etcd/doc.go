@@ -35,8 +35,9 @@
 //
 // Subscribe asks the cluster for its revision, by a read that a majority
 // confirms, and whatever is written after that is received, by whatever server
-// and whenever that is watched. The first events may come up to 100 ms late, which
-// is how often a server looks at watches that begin in the past.
+// and whenever that is watched. While others write, the first events may come up
+// to 100 ms late, which is how often a server looks at watches that begin in the
+// past.
 //
 // All watches of a subscriber are on one stream, which two goroutines serve, and
 // each is followed from a revision: two quick events of a topic both arrive, and

@@ -92,7 +92,7 @@ func TestFaults(t *testing.T) {
 		{Name: "Deaf", Strike: func(t testing.TB, _ driver.Config) {
 			before := p.Counts()
 			p.Apply(proxy.Down, proxy.Rule{Hold: true})
-			pause(t, 3*time.Second)
+			pause(t, 2*time.Second)
 			p.Heal()
 			if p.Counts().Minus(before).Withheld == 0 {
 				t.Error("nothing was withheld")
@@ -162,7 +162,7 @@ func TestClusterFaults(t *testing.T) {
 			for _, s := range c.Members[1:] {
 				s.Kill()
 			}
-			pause(t, 5*time.Second)
+			pause(t, 3*time.Second)
 			for _, s := range c.Members[1:] {
 				s.Restart()
 			}

@@ -361,6 +361,10 @@ func (st *stream) createdLocked(resp *pb.WatchResponse) error {
 	default:
 		w.id, w.created, w.born = resp.WatchId, true, resp.Header.GetRevision()
 		st.byID[w.id] = w
+		if w.made != nil {
+			close(w.made)
+			w.made = nil
+		}
 	}
 	return nil
 }

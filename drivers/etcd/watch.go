@@ -18,6 +18,7 @@ type watch struct {
 	taken int
 
 	dropped bool
+	made    chan struct{} // closed when the server has created it; nil: nobody waits
 	late    bool // its Subscribe has returned, and it is not placed
 
 	// What follows is about the stream that there is.
