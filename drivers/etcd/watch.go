@@ -19,7 +19,7 @@ type watch struct {
 
 	dropped bool
 	made    chan struct{} // closed when the server has created it; nil: nobody waits
-	late    bool // its Subscribe has returned, and it is not placed
+	late    bool          // its Subscribe has returned, and it is not placed
 
 	// What follows is about the stream that there is.
 	passed  int   // events of revision next that came on it
