@@ -3,13 +3,17 @@ package nats_test
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	client "github.com/nats-io/nats.go"
 
 	"github.com/wyvern-pubsub/wyvern/chaos/proxy"
 	"github.com/wyvern-pubsub/wyvern/driver"
@@ -33,8 +37,7 @@ func newBroker(t testing.TB, o embedded.Options) *broker {
 	b := &broker{o: o}
 	b.start(t)
 	t.Cleanup(b.stop)
-	addr := b.s.Addr()
-	b.o.Port = addr.Port
+	b.o.Port = b.s.Addr().(*net.TCPAddr).Port
 	if a := b.s.ClusterAddr(); a != nil {
 		b.o.ClusterListen = a.String()
 	}
@@ -78,23 +81,45 @@ func proxied(t testing.TB, server string) (*proxy.Proxy, string) {
 // cluster starts three servers that know one another.
 func cluster(t testing.TB, o embedded.Options) []*broker {
 	t.Helper()
-	o.Cluster, o.ClusterListen = "test", "127.0.0.1:0"
+	o.Cluster = "test"
+	for range 3 {
+		o.Routes = append(o.Routes, freePort(t))
+	}
 	var list []*broker
-	for i := range 3 {
+	for i, listen := range o.Routes {
 		one := o
-		one.Name = fmt.Sprint("server-", i)
+		one.Name, one.ClusterListen = fmt.Sprint("server-", i), listen
 		if o.JetStream {
 			one.StoreDir = t.TempDir()
-		}
-		if len(list) > 0 {
-			one.Routes = []string{list[0].o.ClusterListen}
 		}
 		list = append(list, newBroker(t, one))
 	}
 	for _, b := range list {
 		poll(t, "the cluster", func() bool { return b.s.Peers() == len(list)-1 })
 	}
+	if o.JetStream {
+		nc, err := client.Connect(list[0].s.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		poll(t, "a leader of JetStream", func() bool {
+			_, err := nc.Request("$JS.API.STREAM.NAMES", nil, 200*time.Millisecond)
+			return err == nil
+		})
+	}
 	return list
+}
+
+// freePort is an address that nobody listens at, as far as one can know.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // poll waits until done. What it waits for is told by nobody.
@@ -183,7 +208,10 @@ func (p *process) kill() {
 	}
 }
 
-// at is config on other servers.
+// places counts what no two tests may share.
+var places atomic.Int64
+
+// at is a configuration on servers, with a prefix and a stream of its own.
 func at(servers ...string) driver.Config {
 	n := places.Add(1)
 	return driver.Config{

@@ -1,10 +1,7 @@
 package nats_test
 
 import (
-	"fmt"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/drivers/nats"
@@ -29,22 +26,13 @@ func start(t testing.TB, o embedded.Options) *embedded.Server {
 	return s
 }
 
-// places counts what no two tests may share.
-var places atomic.Int64
-
-// config is one on a server, at a place of its own.
-func config(s *embedded.Server) driver.Config {
-	n := places.Add(1)
-	return driver.Config{
-		Servers: []string{s.URL()}, ReconnectMax: time.Second, HandshakeTimeout: 5 * time.Second,
-		Params: map[string]string{"prefix": fmt.Sprint("p", n), "stream": fmt.Sprint("s", n)},
-	}
-}
+// newPlace is a configuration on a server, at a place of its own.
+func newPlace(s *embedded.Server) driver.Config { return at(s.URL()) }
 
 // harness has a server for each case: what JetStream runs for a stream counts
 // as left behind otherwise.
 func harness(o embedded.Options, d nats.Driver) drivertest.Harness {
-	return drivertest.Harness{Driver: d, Config: func(t testing.TB) driver.Config { return config(start(t, o)) }}
+	return drivertest.Harness{Driver: d, Config: func(t testing.TB) driver.Config { return newPlace(start(t, o)) }}
 }
 
 func TestPlain(t *testing.T) { drivertest.Run(t, harness(embedded.Options{}, nats.Driver{})) }

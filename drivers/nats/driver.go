@@ -8,14 +8,15 @@ import (
 	client "github.com/nats-io/nats.go"
 )
 
-const group = "nats"
+// Group names the section of configurations that all these drivers share.
+const Group = "nats"
 
 func init() {
 	for name, d := range map[string]Driver{"nats": {}, "nats_jetstream": {JetStream: true}} {
 		driver.Register(driver.Alias{
 			Name:    name,
 			Network: driver.Part{Driver: d, Roles: driver.Publishes | driver.Subscribes},
-			Group:   group, Options: options,
+			Group:   Group, Options: options,
 		})
 	}
 }
@@ -46,6 +47,9 @@ func (d Driver) OpenPublisher(ctx context.Context, cfg driver.Config) (driver.Pu
 	s, err := parse(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if d.InProcess != nil {
+		s.tls = nil
 	}
 	l, err := newLink(s, s.cfg.Servers, d.InProcess)
 	if err != nil {

@@ -51,7 +51,9 @@ func (s *settings) explain(err error, servers []string) error {
 		return driver.WithHint(wrapped, "the server may want a certificate of ours: set tls_cert and tls_key")
 	case errors.Is(err, client.ErrNoInfoReceived), strings.Contains(err.Error(), "Protocol Violation"), strings.Contains(err.Error(), "EOF"):
 		return driver.WithHint(wrapped, "what answers there is no NATS server")
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, client.ErrTimeout), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded):
+		return driver.WithHint(fmt.Errorf("%s: no answer in %v: %w", where, s.cfg.HandshakeTimeout, err), "what is there does not answer as a NATS server does")
+	case errors.Is(err, client.ErrTimeout), errors.As(err, &timeout) && timeout.Timeout():
 		return driver.WithHint(wrapped, "what is there does not answer as a NATS server does")
 	default:
 		return wrapped
@@ -64,7 +66,7 @@ func (s *settings) explainStream(err error) error {
 	what := fmt.Errorf("stream %q: %w", s.stream.name, err)
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, client.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
-		return driver.WithHint(what, "start the servers with JetStream (jetstream {} in their configuration, or -js), or use the driver nats")
+		return driver.WithHint(fmt.Errorf("stream %q: the server has no JetStream: %w", s.stream.name, err), "start the servers with JetStream (jetstream {} in their configuration, or -js), or use the driver nats")
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return driver.WithHint(what, "give the account jetstream: enabled, or use the driver nats")
 	case errors.Is(err, client.ErrPermissionViolation):

@@ -16,35 +16,37 @@ import (
 
 const defaultServer = "nats://127.0.0.1:4222"
 
-// options are what a configuration may say to the driver.
+// Options are what a configuration may say to the drivers of this group: those
+// of package embedded too, so that there is one section for all.
+func Options() []driver.Option { return options }
+
 var options = append([]driver.Option{
 	params.Servers(defaultServer, "NATS servers: nats://host:port or tls://host:port. One of a cluster is enough: it names the others."),
-	params.Text("user", "", "User to log in as."),
+	params.Text("user", "", "User to log in as; of nats_embedded, what others log in as."),
 	params.Secret("password", "Password of user."),
 	params.Secret("token", "Token to log in with, where the servers ask for one."),
 	params.File("credentials", "Credentials file (.creds: a JWT and its key) to log in with."),
 	params.File("nkey_seed", "File with the seed of an NKey to log in with."),
-	prefixOption,
-	inboxOption,
+	{
+		Name: "prefix", Default: "wyvern",
+		Help:  "What subjects begin with: the topic is one more token below it.",
+		Valid: "tokens of letters, digits, -, _ and :, with dots between", Check: checkPrefix,
+	},
+	params.Int("inbox_bytes", 16<<20, 1<<20, 1<<40,
+		"How many bytes of events may wait in a subscriber that does not read. At least four times the largest payload is taken."),
 	params.Text("stream", "wyvern", "nats_jetstream: name of the stream that keeps the events."),
 	params.Bool("stream_create", true, "nats_jetstream: create the stream where it is missing. One that exists is checked and never changed."),
 	params.Duration("stream_max_age", "1h", time.Second, 10*365*24*time.Hour, "nats_jetstream: for how long a stream that is created keeps events; 0: for ever."),
 	params.Int("stream_max_bytes", 256<<20, 1<<20, 1<<50, "nats_jetstream: how many bytes of events it keeps."),
 	params.Int("stream_replicas", 1, 1, 5, "nats_jetstream: on how many servers it keeps them."),
 	params.Choice("stream_storage", "nats_jetstream: where it keeps them.", "file", "memory"),
+	params.Text("cluster_name", "", "nats_embedded: the cluster that the servers of several services form; empty: each is alone."),
+	params.Text("cluster_listen", "0.0.0.0:6222", "nats_embedded: where a service listens for the other ones of its cluster: host:port."),
+	params.Text("routes", "", "nats_embedded: where the other ones listen: host:port, with commas between. One that is there is enough."),
+	params.Bool("jetstream", false, "nats_embedded: the server has JetStream, for clients that want it."),
+	params.Text("store_dir", "", "nats_embedded: the directory where that keeps streams."),
 	params.Text("jetstream_domain", "", "nats_jetstream: JetStream domain of the stream, if it is not that of the servers."),
 }, params.TLS()...)
-
-var (
-	prefixOption = driver.Option{Name: "prefix", Default: "wyvern",
-		Help:  "What subjects begin with: the topic is one more token below it.",
-		Valid: "tokens of letters, digits, -, _ and :, with dots between", Check: checkPrefix}
-	inboxOption = params.Int("inbox_bytes", 16<<20, 1<<20, 1<<40,
-		"How many bytes of events may wait in a subscriber that does not read. At least four times the largest payload is taken.")
-)
-
-// Shared returns the options that every kind of this driver has.
-func Shared() []driver.Option { return []driver.Option{prefixOption, inboxOption} }
 
 // settings are a configuration, understood.
 type settings struct {
@@ -83,14 +85,9 @@ func parse(cfg driver.Config) (*settings, error) {
 	if s.tls, err = v.TLS(); err != nil {
 		return nil, err
 	}
-	s.share(v)
-	return s, nil
-}
-
-// share reads what every kind of this driver is told.
-func (s *settings) share(v params.Values) {
 	s.subjects = subjects{v.Text("prefix") + "."}
 	s.inbox = max(v.Int("inbox_bytes"), 4*int64(s.cfg.MaxPayload))
+	return s, nil
 }
 
 func checkName(stream string) error {

@@ -116,6 +116,24 @@ func (st *store) ensure(ctx context.Context, s *session) (*jetstream.StreamInfo,
 	return info, nil
 }
 
+// find is ensure for who opens: it waits while a cluster that has just been
+// started can't say anything yet, until ctx ends.
+func (st *store) find(ctx context.Context, s *session) error {
+	for {
+		_, err := st.ensure(ctx, s)
+		if !temporary(err) || !wait(ctx, 100*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// temporary says that JetStream has no leader, or not all of its servers, for
+// the moment.
+func temporary(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == 10008 || api.ErrorCode == 10005)
+}
+
 // config is the stream as it is created.
 func (st *store) config() jetstream.StreamConfig {
 	o := &st.settings.stream

@@ -37,6 +37,10 @@ type streamPublisher struct {
 	cache cache
 	next  uint64 // the number of the next message
 	acked []bool
+	// unsure were sent by a call that ended before they were answered. They go
+	// before all others, so that they are neither lost nor late.
+	unsure []driver.Message
+	from   uint64 // the number of unsure[0]
 
 	mu     sync.Mutex
 	status driver.Status
@@ -64,24 +68,20 @@ func (p *streamPublisher) begin(ctx context.Context, s *session) error {
 	if _, err := s.nc.ChanSubscribe(s.inbox+"*", s.acks); err != nil {
 		return err
 	}
-	_, err := p.store.ensure(ctx, s)
-	if err != nil && s.number > 1 {
-		p.link.warned.Warn(p.link.log, "stream", "error", err)
-		return nil // Publish looks again
+	if s.number > 1 {
+		return nil // Publish looks when it finds none
 	}
-	return err
+	return p.store.find(ctx, s)
 }
 
 // Publish implements driver.Publisher: it returns when the stream has stored
 // all of it.
 func (p *streamPublisher) Publish(ctx context.Context, msgs []driver.Message) (n int, err error) {
-	r := &run{p: p, msgs: msgs, base: p.next}
-	p.next += uint64(len(msgs))
-	if len(p.acked) < len(msgs) {
-		p.acked = make([]bool, len(msgs))
+	if err := p.settle(ctx); err != nil {
+		return 0, err
 	}
-	r.acked = p.acked[:len(msgs)]
-	clear(r.acked)
+	r := p.newRun(msgs, p.next)
+	p.next += uint64(len(msgs))
 	err = r.all(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,8 +91,39 @@ func (p *streamPublisher) Publish(ctx context.Context, msgs []driver.Message) (n
 	}
 	if err != nil && r.first < r.reached {
 		err = fmt.Errorf("%w: %w", driver.ErrUnsure, err)
+		p.from = r.base + uint64(r.first)
+		for _, m := range msgs[r.first:r.reached] {
+			p.unsure = append(p.unsure, driver.Message{Topic: bytes.Clone(m.Topic), Payload: bytes.Clone(m.Payload)})
+		}
 	}
 	return r.first, err
+}
+
+// settle sends again what an earlier call left unsure, until it is stored.
+func (p *streamPublisher) settle(ctx context.Context) error {
+	for len(p.unsure) > 0 {
+		r := p.newRun(p.unsure, p.from)
+		err := r.all(ctx)
+		done := r.first
+		if errors.Is(err, driver.ErrTooLarge) {
+			done, err = done+1, nil // it can't be stored any more
+		}
+		p.unsure, p.from = p.unsure[done:], p.from+uint64(done)
+		if err != nil {
+			return err
+		}
+	}
+	p.unsure = nil
+	return nil
+}
+
+func (p *streamPublisher) newRun(msgs []driver.Message, base uint64) *run {
+	if len(p.acked) < len(msgs) {
+		p.acked = make([]bool, len(msgs))
+	}
+	r := &run{p: p, msgs: msgs, base: base, acked: p.acked[:len(msgs)]}
+	clear(r.acked)
+	return r
 }
 
 // run is one call of Publish. The stream gets the messages in order: whenever

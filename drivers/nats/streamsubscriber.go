@@ -79,8 +79,7 @@ func (s *streamSubscriber) begin(ctx context.Context, sess *session) error {
 	if sess.number > 1 {
 		return nil
 	}
-	_, err := s.store.ensure(ctx, sess)
-	return err
+	return s.store.find(ctx, sess)
 }
 
 func (s *streamSubscriber) notifyLocked() {

@@ -15,20 +15,9 @@ func init() {
 	driver.Register(driver.Alias{
 		Name:    "nats_embedded",
 		Network: driver.Part{Driver: Driver{}, Roles: driver.Publishes | driver.Subscribes},
-		Group:   "nats_embedded", Options: options,
+		Group:   nats.Group, Options: nats.Options(),
 	})
 }
-
-var options = append(append([]driver.Option{
-	params.Text("user", "", "User that clients log in as; empty: anybody may."),
-	params.Secret("password", "Password of user."),
-	params.Secret("token", "Token that clients log in with, instead of a user."),
-	params.Text("cluster_name", "", "Cluster that the servers of several services form; empty: each is alone."),
-	params.Text("cluster_listen", "0.0.0.0:6222", "Where a publisher's server listens for the other servers of its cluster: host:port."),
-	params.Text("routes", "", "Where the other servers of the cluster listen: a list of host:port, with commas. One that is there is enough."),
-	params.Bool("jetstream", false, "A publisher's server has JetStream, for other clients."),
-	params.Text("store_dir", "", "Directory where it keeps their streams."),
-}, nats.Shared()...), params.TLS()...)
 
 // Driver implements driver.Driver: a publisher runs a NATS server, and
 // subscribers connect to it. The zero value works.
@@ -41,23 +30,24 @@ func (Driver) Capabilities() driver.Capabilities {
 	return c
 }
 
-// forClient returns cfg with the options that the client knows.
-func forClient(cfg driver.Config, v params.Values) driver.Config {
-	p := make(map[string]string)
-	for _, o := range options {
-		switch o.Name {
-		case "cluster_name", "cluster_listen", "routes", "jetstream", "store_dir":
-		default:
-			p[o.Name] = v.Text(o.Name)
-		}
+// Serves implements driver.Starter.
+func (Driver) Serves() string { return "nats" }
+
+// StartServer implements driver.Starter.
+func (Driver) StartServer(ctx context.Context, dir string) (servers []string, stop func() error, err error) {
+	s, err := Start(ctx, Options{JetStream: true, StoreDir: dir, MaxPayload: demoPayload})
+	if err != nil {
+		return nil, nil, err
 	}
-	cfg.Params, cfg.Servers = p, nil
-	return cfg
+	return []string{s.URL()}, func() error { s.Shutdown(); return nil }, nil
 }
+
+// demoPayload is what a server that is nobody's configuration's carries.
+const demoPayload = 8 << 20
 
 // OpenPublisher implements driver.Driver.
 func (Driver) OpenPublisher(ctx context.Context, cfg driver.Config) (driver.Publisher, error) {
-	v, err := params.Parse(cfg.Params, options)
+	v, err := params.Parse(cfg.Params, nats.Options())
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +80,7 @@ func (Driver) OpenPublisher(ctx context.Context, cfg driver.Config) (driver.Publ
 	if err != nil {
 		return nil, err
 	}
-	client := forClient(cfg, v)
-	for _, o := range params.TLS() {
-		delete(client.Params, o.Name) // inside the process nothing is encrypted
-	}
-	half, err := nats.Driver{InProcess: s}.OpenPublisher(ctx, client)
+	half, err := nats.Driver{InProcess: s}.OpenPublisher(ctx, cfg)
 	if err != nil {
 		s.Shutdown()
 		return nil, err
@@ -104,11 +90,7 @@ func (Driver) OpenPublisher(ctx context.Context, cfg driver.Config) (driver.Publ
 
 // OpenSubscriber implements driver.Driver.
 func (Driver) OpenSubscriber(ctx context.Context, cfg driver.Config) (driver.Subscriber, error) {
-	v, err := params.Parse(cfg.Params, options)
-	if err != nil {
-		return nil, err
-	}
-	return nats.Driver{Direct: true}.OpenSubscriber(ctx, forClient(cfg, v))
+	return nats.Driver{Direct: true}.OpenSubscriber(ctx, cfg)
 }
 
 // publisher implements driver.Publisher, Bound and Statuser.

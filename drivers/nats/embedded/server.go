@@ -60,6 +60,9 @@ type Options struct {
 type Server struct {
 	server *server.Server
 	stop   func()
+
+	url           string
+	addr, cluster net.Addr // cluster is nil: none
 }
 
 // Start starts a server and waits until it takes connections.
@@ -75,37 +78,51 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	log := &logger{log: o.Log, fatal: make(chan string, 1)}
 	ns.SetLoggerV2(log, false, false, false)
 	s := &Server{server: ns, stop: sync.OnceFunc(func() { ns.Shutdown(); ns.WaitForShutdown() })}
-	ready := make(chan bool, 1)
-	go func() {
-		ns.Start()
-		ready <- ns.ReadyForConnections(o.StartTimeout)
-	}()
-	err = func() error {
-		select {
-		case ok := <-ready:
-			if ok {
-				return nil
-			}
-		case text := <-log.fatal:
-			return s.explain(text, so)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		select {
-		case text := <-log.fatal:
-			return s.explain(text, so)
-		default:
-			return fmt.Errorf("the server was not ready after %v", o.StartTimeout)
-		}
-	}()
-	if err != nil {
+	if err := s.ready(ctx, log, &o); err != nil {
 		s.stop()
 		return nil, err
+	}
+	s.url, s.addr = ns.ClientURL(), ns.Addr()
+	if a := ns.ClusterAddr(); a != nil {
+		s.cluster = a
 	}
 	return s, nil
 }
 
-func (s *Server) explain(text string, o *server.Options) error {
+// ready starts the server and waits until it takes connections.
+func (s *Server) ready(ctx context.Context, log *logger, o *Options) error {
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		s.server.Start()
+	}()
+	deadline := time.NewTimer(o.StartTimeout)
+	defer deadline.Stop()
+	for !s.server.ReadyForConnections(time.Millisecond) {
+		select {
+		case text := <-log.fatal:
+			return explain(text)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline.C:
+			return fmt.Errorf("the server was not ready after %v", o.StartTimeout)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	select {
+	case <-started:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case text := <-log.fatal: // of JetStream or the cluster
+		return explain(text)
+	default:
+		return nil
+	}
+}
+
+func explain(text string) error {
 	err := errors.New(strings.ToLower(text[:1]) + text[1:])
 	if strings.Contains(text, "address already in use") {
 		return driver.WithHint(err, "choose another port, or stop who has it")
@@ -182,22 +199,14 @@ func (o *Options) cluster(so *server.Options) error {
 }
 
 // URL is where clients connect to.
-func (s *Server) URL() string { return s.server.ClientURL() }
+func (s *Server) URL() string { return s.url }
 
-// Addr is where the server listens for clients.
-func (s *Server) Addr() *net.TCPAddr {
-	a, _ := s.server.Addr().(*net.TCPAddr)
-	return a
-}
+// Addr is where the server listens for clients, or did.
+func (s *Server) Addr() net.Addr { return s.addr }
 
 // ClusterAddr is where it listens for other servers of its cluster; nil: it
 // does not.
-func (s *Server) ClusterAddr() net.Addr {
-	if a := s.server.ClusterAddr(); a != nil {
-		return a
-	}
-	return nil
-}
+func (s *Server) ClusterAddr() net.Addr { return s.cluster }
 
 // InProcessConn implements nats.InProcessConnProvider.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.server.InProcessConn() }
