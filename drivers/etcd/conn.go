@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
@@ -82,21 +83,25 @@ func dial(ctx context.Context, s *settings, cfg driver.Config) (*conn, error) {
 	d := &dialer{conns: make(map[*tracked]struct{}), timeout: s.dialTimeout}
 	life, end := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, end) // the opening's end must not end what was opened
+	options := []grpc.DialOption{
+		grpc.WithContextDialer(d.dial),
+		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connWindow),
+		grpc.WithStatsHandler(departures{}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: cfg.ReconnectMin, Multiplier: 1.6, Jitter: 0.2, MaxDelay: cfg.ReconnectMax},
+			MinConnectTimeout: s.dialTimeout,
+		}),
+	}
+	if s.tls != nil && s.tls.ServerName != "" {
+		options = append(options, grpc.WithTransportCredentials(named{credentials.NewTLS(s.tls), s.tls.ServerName}))
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: s.endpoints, TLS: s.tls, Username: s.user, Password: s.password,
 		DialTimeout:       cfg.HandshakeTimeout,
 		DialKeepAliveTime: keepalive, DialKeepAliveTimeout: cfg.HeartbeatTimeout,
 		MaxUnaryRetries: 2, // the second one with a new token
 		Logger:          zap.NewNop(), Context: life,
-		DialOptions: []grpc.DialOption{
-			grpc.WithContextDialer(d.dial),
-			grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connWindow),
-			grpc.WithStatsHandler(departures{}),
-			grpc.WithConnectParams(grpc.ConnectParams{
-				Backoff:           backoff.Config{BaseDelay: cfg.ReconnectMin, Multiplier: 1.6, Jitter: 0.2, MaxDelay: cfg.ReconnectMax},
-				MinConnectTimeout: s.dialTimeout,
-			}),
-		},
+		DialOptions: options,
 	})
 	if stopped := stop(); err != nil || !stopped {
 		end()
@@ -113,6 +118,23 @@ func dial(ctx context.Context, s *settings, cfg driver.Config) (*conn, error) {
 	below.Connect()
 	c.kv, c.watch, c.status = pb.NewKVClient(below), pb.NewWatchClient(below), pb.NewMaintenanceClient(below)
 	return c, nil
+}
+
+// named are credentials by which a server must have a certain name, whatever
+// its address: etcd's client would ask for that of the address.
+type named struct {
+	credentials.TransportCredentials
+	name string
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (n named) ClientHandshake(ctx context.Context, _ string, c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return n.TransportCredentials.ClientHandshake(ctx, n.name, c)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (n named) Clone() credentials.TransportCredentials {
+	return named{n.TransportCredentials.Clone(), n.name}
 }
 
 // close ends the connection. What waits for an answer gets an error.

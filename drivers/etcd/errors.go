@@ -18,7 +18,7 @@ func is(err, named error) bool {
 	return err != nil && rpctypes.ErrorDesc(err) == rpctypes.ErrorDesc(named)
 }
 
-// refusals are errors by which a server says that it did not do what it was
+// refused says whether a server's error means that it did not do what it was
 // asked, and won't.
 func refused(err error) bool {
 	switch status.Code(err) {
@@ -100,7 +100,7 @@ var hints = []struct{ says, hint string }{
 	{"database space exceeded", "compact and defragment etcd, then disarm the alarm; switch auto-compaction on%.0[1]s"},
 	{"connection refused", "is etcd running at %[1]s?"},
 	{"no such host|no route to host|network is unreachable", "check the names of the servers: %[1]s"},
-	{"first record does not look like a TLS handshake", "the server does not speak TLS: write http://, and set no option for TLS%.0[1]s"},
+	{"first record does not look like a TLS handshake|authentication handshake failed: EOF", "the server does not speak TLS: write http://, and set no option for TLS%.0[1]s"},
 	{"signed by unknown authority", "set tls_ca to the certificates of who signed the server's%.0[1]s"},
 	{"certificate is valid for|doesn't contain any IP SANs|not valid for any names", "set tls_server_name to a name in the server's certificate%.0[1]s"},
 	{"certificate required|bad certificate", "the server wants a certificate of ours: set tls_cert and tls_key%.0[1]s"},

@@ -42,6 +42,11 @@ func TestConformance(t *testing.T) {
 	drivertest.Run(t, harness(s.Endpoint()))
 }
 
+func TestNotice(t *testing.T) {
+	s := etcdserver.Start(t, etcdserver.Options{Process: true})
+	drivertest.RunNotice(t, harness(s.Endpoint()))
+}
+
 func BenchmarkNetwork(b *testing.B) {
 	s := etcdserver.Start(b, etcdserver.Options{Process: true})
 	drivertest.Benchmark(b, harness(s.Endpoint()))

@@ -48,6 +48,15 @@ func revision(t testing.TB, c *clientv3.Client) int64 {
 	return resp.Header.Revision
 }
 
+// shortly gives f a client that is gone afterwards, for the sake of those who
+// look for what is left.
+func shortly(t testing.TB, s *etcdserver.Server, f func(c *clientv3.Client)) {
+	t.Helper()
+	c := s.Client(nil)
+	defer c.Close()
+	f(c)
+}
+
 // compact makes the history begin at the present revision.
 func compact(t testing.TB, c *clientv3.Client) {
 	t.Helper()
@@ -59,7 +68,6 @@ func compact(t testing.TB, c *clientv3.Client) {
 func TestFaults(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	p := behind(t, s)
-	client := s.Client(nil)
 	// In order through the proxy, which has to be healed before the next one.
 	drivertest.RunFaults(t, harness(p.Addr().String()), []drivertest.Fault{
 		{Name: "Cut", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
@@ -84,7 +92,7 @@ func TestFaults(t *testing.T) {
 		{Name: "Deaf", Strike: func(t testing.TB, _ driver.Config) {
 			before := p.Counts()
 			p.Apply(proxy.Down, proxy.Rule{Hold: true})
-			pause(t, 3*time.Second)
+			pause(t, 2*time.Second)
 			p.Heal()
 			if p.Counts().Minus(before).Withheld == 0 {
 				t.Error("nothing was withheld")
@@ -99,38 +107,49 @@ func TestFaults(t *testing.T) {
 			s.Restart()
 		}},
 		{Name: "AwayFor10s", Strike: func(t testing.TB, _ driver.Config) {
-			s.Stop()
+			s.Kill()
 			pause(t, 10*time.Second)
 			s.Restart()
 		}},
 		{Name: "CompactedWhileCutOff", Strike: func(t testing.TB, _ driver.Config) {
-			// Who publishes goes on, by the server's own address.
 			p.Apply(proxy.Down, proxy.Rule{Hold: true})
 			pause(t, time.Second)
-			before := revision(t, client)
-			for i := range 50 {
-				if _, err := client.Put(t.Context(), "elsewhere", fmt.Sprint(i)); err != nil {
-					t.Error(err)
+			shortly(t, s, func(c *clientv3.Client) {
+				before := revision(t, c)
+				for i := range 50 {
+					if _, err := c.Put(t.Context(), "elsewhere", fmt.Sprint(i)); err != nil {
+						t.Error(err)
+					}
 				}
-			}
-			compact(t, client)
-			if revision(t, client) < before+50 {
-				t.Error("the history did not go on")
-			}
+				compact(t, c)
+				if revision(t, c) < before+50 {
+					t.Error("the history did not go on")
+				}
+			})
 			p.Heal()
 		}},
 		{Name: "Defragmented", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
-			if _, err := client.Defragment(t.Context(), s.Endpoint()); err != nil {
-				t.Errorf("defragment: %v", err)
-			}
+			shortly(t, s, func(c *clientv3.Client) {
+				if _, err := c.Defragment(t.Context(), s.Endpoint()); err != nil {
+					t.Errorf("defragment: %v", err)
+				}
+			})
 		}},
-		{Name: "Compacted", Resumes: true, Strike: func(t testing.TB, _ driver.Config) { compact(t, client) }},
+		{Name: "Compacted", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
+			shortly(t, s, func(c *clientv3.Client) { compact(t, c) })
+		}},
 	})
 }
 
 func TestClusterFaults(t *testing.T) {
 	c := etcdserver.StartCluster(t, etcdserver.Options{Process: true})
-	drivertest.RunFaults(t, harness(c.Endpoints()...), []drivertest.Fault{
+	var proxies []*proxy.Proxy
+	var addresses []string
+	for _, s := range c.Members {
+		p := behind(t, s)
+		proxies, addresses = append(proxies, p), append(addresses, p.Addr().String())
+	}
+	drivertest.RunFaults(t, harness(addresses...), []drivertest.Fault{
 		{Name: "LeaderKilled", Strike: func(t testing.TB, _ driver.Config) {
 			old := c.Leader()
 			old.Kill()
@@ -139,6 +158,54 @@ func TestClusterFaults(t *testing.T) {
 			}
 			old.Restart()
 		}},
+		{Name: "NoQuorum", Strike: func(t testing.TB, _ driver.Config) {
+			for _, s := range c.Members[1:] {
+				s.Kill()
+			}
+			pause(t, 3*time.Second)
+			for _, s := range c.Members[1:] {
+				s.Restart()
+			}
+		}},
+		{Name: "MemberBlackHoled", Strike: func(t testing.TB, _ driver.Config) {
+			for _, p := range proxies {
+				before := p.Counts()
+				p.Apply(proxy.Both, proxy.Rule{Hold: true})
+				pause(t, 2*time.Second)
+				p.Heal()
+				if p.Counts().Minus(before).Withheld == 0 {
+					t.Error("nothing was withheld")
+				}
+			}
+		}},
 	})
 }
 
+// A server that restarts has forgotten who is logged in, and a change of rights
+// makes every log-in invalid.
+func TestAuthFaults(t *testing.T) {
+	s := etcdserver.Start(t, etcdserver.Options{Process: true, TokenTTL: time.Second})
+	enableAuth(t, s)
+	h := harness(s.Endpoint())
+	h.Config = func(testing.TB) driver.Config {
+		cfg := with(s.Endpoint(), "user", "user", "password", "right")
+		cfg.ReconnectMax = time.Second
+		return cfg
+	}
+	root := func(c *clientv3.Config) { c.Username, c.Password = "root", "root" }
+	drivertest.RunFaults(t, h, []drivertest.Fault{
+		{Name: "LogInsForgotten", Strike: func(t testing.TB, _ driver.Config) {
+			s.Kill()
+			s.Restart()
+		}},
+		{Name: "RightsChanged", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
+			c := s.Client(root)
+			defer c.Close()
+			for i := range 5 {
+				if _, err := c.RoleAdd(t.Context(), fmt.Sprint("role ", i)); err != nil {
+					t.Error(err)
+				}
+			}
+		}},
+	})
+}

@@ -315,7 +315,9 @@ func (st *stream) response(msgs []driver.Message, resp *pb.WatchResponse) ([]dri
 			msgs = st.appendLocked(msgs, w, e.Kv)
 		}
 	}
-	if !resp.Fragment {
+	if resp.Fragment {
+		s.fragments++
+	} else {
 		w.complete()
 	}
 	return msgs, nil
@@ -359,6 +361,10 @@ func (st *stream) createdLocked(resp *pb.WatchResponse) error {
 	default:
 		w.id, w.created, w.born = resp.WatchId, true, resp.Header.GetRevision()
 		st.byID[w.id] = w
+		if w.made != nil {
+			close(w.made)
+			w.made = nil
+		}
 	}
 	return nil
 }

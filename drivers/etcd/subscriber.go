@@ -16,6 +16,10 @@ import (
 	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 )
 
+// courtesy is how long Subscribe waits, when all is known, until a server has
+// begun to watch: what is published then need not be caught up on.
+const courtesy = 50 * time.Millisecond
+
 // subscriber is a driver.Subscriber.
 type subscriber struct {
 	conn  *conn
@@ -41,6 +45,8 @@ type subscriber struct {
 	past    history         // of the cluster
 	sound   map[uint64]bool // members whose progress notifications overtake nothing
 	status  driver.Status
+
+	fragments int // responses that were a piece
 }
 
 func newSubscriber(c *conn, cfg driver.Config) *subscriber {
@@ -115,7 +121,32 @@ func (s *subscriber) Subscribe(ctx context.Context, topics ...string) error {
 			failed = err
 		}
 	}
+	if failed == nil && len(fresh) > 0 {
+		s.linger(ctx, fresh[len(fresh)-1]) // they are created in order
+	}
 	return failed
+}
+
+// linger waits for a watch to be created, but not for long.
+func (s *subscriber) linger(ctx context.Context, w *watch) {
+	s.mu.Lock()
+	if w.created || w.dropped || s.stream == nil || s.stream.blocked.Load() {
+		s.mu.Unlock()
+		return
+	}
+	if w.made == nil {
+		w.made = make(chan struct{})
+	}
+	made := w.made
+	s.mu.Unlock()
+	timer := time.NewTimer(courtesy)
+	defer timer.Stop()
+	select {
+	case <-made:
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-s.life.Done():
+	}
 }
 
 // place finds out from where on topics are held. It blocks until that is known,

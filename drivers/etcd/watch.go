@@ -18,7 +18,8 @@ type watch struct {
 	taken int
 
 	dropped bool
-	late    bool // its Subscribe has returned, and it is not placed
+	made    chan struct{} // closed when the server has created it; nil: nobody waits
+	late    bool          // its Subscribe has returned, and it is not placed
 
 	// What follows is about the stream that there is.
 	passed  int   // events of revision next that came on it

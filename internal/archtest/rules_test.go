@@ -44,6 +44,17 @@ var rules = []rule{
 		why:   "a driver moves payloads below the core: it knows neither the core nor another driver, and only its own client library",
 	},
 	{
+		pkg:   "drivers/etcd",
+		ours:  []string{"driver", "internal/*"},
+		third: []string{"go.etcd.io/etcd/client/v3", "go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "go.uber.org/zap"},
+		why:   "like drivers/zmq; the official client, the messages and the transport below it, for many watches on one stream, and the logger that it has to be given",
+	},
+	{
+		pkg:   "internal/testserver/etcdserver",
+		third: []string{"go.etcd.io/etcd", "go.uber.org/zap"},
+		why:   "tests run the real server: the product must not link it",
+	},
+	{
 		pkg:   "drivers/nats",
 		ours:  []string{"driver", "internal/*"},
 		third: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nkeys"},

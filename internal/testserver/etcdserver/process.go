@@ -1,7 +1,6 @@
 package etcdserver
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,16 +46,17 @@ func serve(text string) error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	r.stop()
+	// Not Close: it would wait for the streams of those who don't let go.
+	r.(inProcess).etcd.Server.Stop()
 	return nil
 }
 
-// outOfProcess is a server in a process of its own.
+// outOfProcess is a server in a process of its own. No goroutine watches it, so
+// that a test may start one and still find what it left.
 type outOfProcess struct {
-	cmd   *exec.Cmd
-	in    io.Closer
-	up    chan error // one value: nil when it is ready
-	ended chan struct{}
+	cmd *exec.Cmd
+	in  io.Closer
+	out io.ReadCloser
 }
 
 func process(s spec) (runner, error) {
@@ -68,52 +68,34 @@ func process(s spec) (runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &outOfProcess{up: make(chan error, 1), ended: make(chan struct{})}
-	r.cmd = exec.CommandContext(context.Background(), self)
-	r.cmd.Env = append(os.Environ(), childVariable+"="+string(text), "GOMAXPROCS=2", "GODEBUG=")
+	r := &outOfProcess{cmd: exec.Command(self)}
+	r.cmd.Env = append(os.Environ(), childVariable+"="+string(text))
 	r.cmd.Stderr = os.Stderr
 	if r.in, err = r.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	out, err := r.cmd.StdoutPipe()
-	if err != nil {
+	if r.out, err = r.cmd.StdoutPipe(); err != nil {
 		return nil, err
 	}
-	if err := r.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		defer close(r.ended)
-		_, err := io.ReadFull(out, make([]byte, 1))
-		r.up <- err
-		io.Copy(io.Discard, out) // until it ends
-		r.cmd.Wait()
-	}()
-	return r, nil
+	return r, r.cmd.Start()
 }
 
 func (r *outOfProcess) ready(timeout time.Duration) error {
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	select {
-	case err := <-r.up:
-		if err != nil {
-			return fmt.Errorf("its process ended: %w", err)
-		}
-		return nil
-	case <-timer.C:
-		return fmt.Errorf("not ready in %v", timeout)
+	late := time.AfterFunc(timeout, func() { r.cmd.Process.Kill() })
+	defer late.Stop()
+	if _, err := io.ReadFull(r.out, make([]byte, 1)); err != nil {
+		return fmt.Errorf("its process ended, or was not ready in %v: %w", timeout, err)
 	}
+	return nil
 }
 
 func (r *outOfProcess) stop() {
 	r.in.Close()
-	<-r.ended
+	r.cmd.Wait()
 }
 
 // kill is kill -9.
 func (r *outOfProcess) kill() {
 	r.cmd.Process.Kill()
-	<-r.ended
-	r.in.Close()
+	r.cmd.Wait()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -152,6 +153,17 @@ func (s *Server) end(how func(runner)) {
 	s.mu.Unlock()
 	if r != nil {
 		how(r)
+	}
+}
+
+// Forget removes what the server had. It must not run.
+func (s *Server) Forget() {
+	s.t.Helper()
+	if s.Runs() {
+		s.t.Fatalf("server %s runs", s.spec.Name)
+	}
+	if err := os.RemoveAll(s.spec.Dir); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
