@@ -238,7 +238,7 @@ func testCoreFilter(p *place) {
 				got[i].Publisher = ""
 			}
 		}
-		if p.caps.Ordered && !slices.Equal(got[:len(got)-1], want[topic]) {
+		if p.caps.KeepsTopics() && !slices.Equal(got[:len(got)-1], want[topic]) {
 			p.Errorf("the holder of %q got\n%+v\nwant\n%+v", topic, got, want[topic])
 		}
 		for _, e := range got {
@@ -287,7 +287,7 @@ func testCoreNumbers(p *place) {
 			p.Fatalf("epoch %x, number %d of %q (%s %s): wrong or twice", e.Epoch, e.Seq, e.Topic, e.Action, e.Reason)
 		}
 		seen[e.Topic][e.Seq] = true
-		if p.caps.Ordered && e.Seq != last[e.Topic]+1 {
+		if p.caps.KeepsTopics() && e.Seq != last[e.Topic]+1 {
 			p.Fatalf("on %q number %d came after %d", e.Topic, e.Seq, last[e.Topic])
 		}
 		last[e.Topic] = e.Seq
@@ -467,7 +467,7 @@ func testCoreCancelled(p *place) {
 		p.Errorf("%d events arrived, %d were accepted", len(got), accepted.Load()+1)
 	}
 	for i, e := range got {
-		if p.caps.Ordered && e.Seq != uint64(i+1) {
+		if p.caps.KeepsTopics() && e.Seq != uint64(i+1) {
 			p.Fatalf("event %d has number %d", i+1, e.Seq)
 		}
 	}

@@ -57,9 +57,9 @@
 // history: nothing is lost until that is compacted.
 //
 // So it is Persistent, Resumes, Filters and Confirms, and is not Lossy: what is
-// accepted is durable, and a compaction is told. It is not Ordered: events of a
-// topic are, also over reconnects, but those of several topics may swap places when
-// they were written in one transaction or when watches catch up. It has no
+// accepted is durable, and a compaction is told. It is OrderedByTopic, also over
+// reconnects, and no more: events of several topics may swap places when they were
+// written in one transaction or when watches catch up. It has no
 // Liveness and does not Identify: the core's beats see to that. Its MaxPayload is
 // the servers' option, not a limit of its own.
 //

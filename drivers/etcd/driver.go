@@ -19,7 +19,7 @@ type Driver struct{}
 // Capabilities implements driver.Driver. The package comment says what each
 // rests on.
 func (Driver) Capabilities() driver.Capabilities {
-	return driver.Capabilities{Name: "etcd", Persistent: true, Resumes: true, Filters: true, Confirms: true}
+	return driver.Capabilities{Name: "etcd", OrderedByTopic: true, Persistent: true, Resumes: true, Filters: true, Confirms: true}
 }
 
 // OpenPublisher implements driver.Driver.
