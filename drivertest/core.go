@@ -432,7 +432,7 @@ func testCoreCancelled(p *place) {
 	// Eight publish until the queue is full, or enough was accepted.
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
-	var accepted atomic.Int64
+	var accepted, unsure atomic.Int64
 	f := &flood{done: make(chan struct{})}
 	var all sync.WaitGroup
 	for range 8 {
@@ -448,6 +448,9 @@ func testCoreCancelled(p *place) {
 					p.Errorf("Publish: %v", err)
 					return
 				default:
+					if errors.Is(err, driver.ErrUnsure) {
+						unsure.Add(1)
+					}
 					return
 				}
 			}
@@ -463,6 +466,14 @@ func testCoreCancelled(p *place) {
 	}
 	pub.send("T", "end")
 	got := sub.awaitKey("T", "end")
+	if unsure.Load() > 0 {
+		// Adapted: what may have been sent has a number, and perhaps arrives.
+		arrived := slices.DeleteFunc(slices.Clone(got), func(e wyvern.Event) bool { return e.Action == wyvern.ActionSync })
+		if n := int64(len(arrived)) - 1 - accepted.Load(); n < 0 || n > unsure.Load() {
+			p.Errorf("%d events arrived, %d were accepted and %d perhaps sent", len(arrived), accepted.Load()+1, unsure.Load())
+		}
+		return
+	}
 	if len(got) != int(accepted.Load())+1 {
 		p.Errorf("%d events arrived, %d were accepted", len(got), accepted.Load()+1)
 	}
