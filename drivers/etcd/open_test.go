@@ -136,6 +136,9 @@ func TestOpenErrors(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Fatalf("got %v, want %q", err, c.says)
 			}
+			if strings.Contains(err.Error(), "rpc error") || strings.Contains(err.Error(), "etcdserver") {
+				t.Errorf("%v: that is for programmers", err)
+			}
 			var hint *driver.HintError
 			if c.hint != "" && (!errors.As(err, &hint) || !strings.Contains(hint.Hint, c.hint)) {
 				t.Errorf("%v: hint %+v, want %q", err, hint, c.hint)
