@@ -7,7 +7,9 @@ MAKEFLAGS += --no-print-directory
 
 GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || true)
-BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# Build tags, with commas: no_nats, no_redis, no_etcd, no_mem and no_zmq leave a driver out.
+TAGS      ?=
+BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '-s -w -X main.version=$(VERSION)'
 LINT      := $(GO) tool -modfile=$(CURDIR)/tools/go.mod staticcheck
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64
 
@@ -27,7 +29,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 
 .PHONY: build
-build: ## build bin/wyvern, a static binary
+build: ## build bin/wyvern, a static binary; TAGS=no_nats,no_redis,no_etcd leaves drivers out
 	$(BUILD) -o bin/wyvern ./cmd/wyvern
 
 .PHONY: run

@@ -258,3 +258,49 @@ func TestStartServer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A publisher that is gone, or was never there, stops no subscription.
+func TestSubscribeWithoutOnePublisher(t *testing.T) {
+	drivertest.CheckLeaks(t)
+	open := func() driver.Publisher {
+		pub, err := embedded.Driver{}.OpenPublisher(t.Context(), config(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { pub.Close() })
+		return pub
+	}
+	uri := func(p driver.Publisher) string { return "tcp://" + p.(driver.Bound).Addr().String() }
+	stays, goes := open(), open()
+	sub, err := embedded.Driver{}.OpenSubscriber(t.Context(), config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	for _, u := range []string{uri(stays), uri(goes)} {
+		if err := sub.(driver.Connector).Connect(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sub.(driver.Awaiter).Await(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.(driver.Connector).Connect("tcp://" + freePort(t)); err != nil {
+		t.Fatal(err)
+	}
+	goes.Close()
+	for i := range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		if err := sub.Subscribe(ctx, fmt.Sprint("topic ", i)); err != nil {
+			t.Errorf("Subscribe: %v", err)
+		}
+		cancel()
+	}
+	if _, err := stays.Publish(t.Context(), []driver.Message{{Topic: []byte("topic 19"), Payload: []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]driver.Message, 1)
+	if _, err := sub.Receive(t.Context(), got); err != nil || string(got[0].Topic) != "topic 19" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
