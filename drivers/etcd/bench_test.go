@@ -20,7 +20,7 @@ func BenchmarkPublishTopics(b *testing.B) {
 	s := etcdserver.Start(b, etcdserver.Options{Process: true})
 	for _, topics := range []int{1, 10, 100, 1000} {
 		b.Run(fmt.Sprint(topics), func(b *testing.B) {
-			pub, err := etcd.Driver{}.OpenPublisher(b.Context(), config(s.Endpoint()))
+			pub, err := etcd.Driver{}.OpenPublisher(b.Context(), site(s.Endpoint()))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func BenchmarkHold(b *testing.B) {
 	}
 	b.Run("driver", func(b *testing.B) {
 		measure(b, func(b *testing.B) func() {
-			sub, err := etcd.Driver{}.OpenSubscriber(b.Context(), config(s.Endpoint()))
+			sub, err := etcd.Driver{}.OpenSubscriber(b.Context(), site(s.Endpoint()))
 			if err != nil {
 				b.Fatal(err)
 			}

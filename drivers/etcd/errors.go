@@ -64,23 +64,47 @@ func explain(err error, s *settings) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	text := rpctypes.ErrorDesc(err)
-	text = strings.TrimPrefix(text, "etcdserver: ")
+	text, cause := "", err
+	var d *doing
+	if errors.As(err, &d) {
+		text, cause = d.what+": ", d.err
+	}
+	return hinted(&causeError{text + desc(cause), err}, s)
+}
+
+// desc is what a server or the connection to it says, without what says that
+// it is an error.
+func desc(err error) string {
+	text := strings.TrimPrefix(rpctypes.ErrorDesc(err), "etcdserver: ")
 	if strings.HasPrefix(text, "last connection error: ") || strings.HasPrefix(text, "connection error: ") {
 		text = text[strings.Index(text, "connection error: ")+len("connection error: "):]
 		text = strings.Trim(strings.TrimPrefix(text, "desc = "), `"`)
 		text = strings.TrimPrefix(text, "transport: ")
 	}
-	named := &causeError{text, err}
+	return text
+}
+
+// hinted adds what can be done, where that is known.
+func hinted(err error, s *settings) error {
+	text := err.Error()
 	for _, h := range hints {
 		for _, part := range strings.Split(h.says, "|") {
 			if strings.Contains(text, part) {
-				return driver.WithHint(named, fmt.Sprintf(h.hint, strings.Join(s.endpoints, ", ")))
+				return driver.WithHint(err, fmt.Sprintf(h.hint, strings.Join(s.endpoints, ", ")))
 			}
 		}
 	}
-	return named
+	return err
 }
+
+// doing is an error with what was being done.
+type doing struct {
+	what string
+	err  error
+}
+
+func (d *doing) Error() string { return d.what + ": " + d.err.Error() }
+func (d *doing) Unwrap() error { return d.err }
 
 // causeError is an error in other words.
 type causeError struct {

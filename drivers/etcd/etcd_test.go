@@ -19,8 +19,8 @@ func TestMain(m *testing.M) {
 
 var prefixes atomic.Int64
 
-// config is for halves that meet at servers, below a prefix of their own.
-func config(servers ...string) driver.Config {
+// site is for halves that meet at servers, below a prefix of their own.
+func site(servers ...string) driver.Config {
 	return driver.Config{
 		Servers: servers,
 		Params:  map[string]string{"prefix": fmt.Sprintf("/test/%d/", prefixes.Add(1))},
@@ -33,7 +33,7 @@ func config(servers ...string) driver.Config {
 func harness(servers ...string) drivertest.Harness {
 	return drivertest.Harness{
 		Driver: etcd.Driver{},
-		Config: func(testing.TB) driver.Config { return config(servers...) },
+		Config: func(testing.TB) driver.Config { return site(servers...) },
 	}
 }
 

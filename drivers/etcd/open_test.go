@@ -38,7 +38,7 @@ func open(t testing.TB, cfg driver.Config) error {
 
 // with is a configuration with parameters, given as names and values.
 func with(server string, params ...string) driver.Config {
-	cfg := config(server)
+	cfg := site(server)
 	cfg.Params = map[string]string{}
 	for i := 0; i < len(params); i += 2 {
 		cfg.Params[params[i]] = params[i+1]
@@ -136,6 +136,9 @@ func TestOpenErrors(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Fatalf("got %v, want %q", err, c.says)
 			}
+			if strings.Contains(err.Error(), "rpc error") || strings.Contains(err.Error(), "etcdserver") {
+				t.Errorf("%v: that is for programmers", err)
+			}
 			var hint *driver.HintError
 			if c.hint != "" && (!errors.As(err, &hint) || !strings.Contains(hint.Hint, c.hint)) {
 				t.Errorf("%v: hint %+v, want %q", err, hint, c.hint)
@@ -209,7 +212,7 @@ func receive(t testing.TB, sub driver.Subscriber) driver.Message {
 func TestTooLarge(t *testing.T) {
 	for _, limit := range []uint{1 << 20, 16 << 10} { // etcd's own and gRPC's limit
 		s := etcdserver.Start(t, etcdserver.Options{Process: true, MaxRequestBytes: limit, MaxTxnOps: 4})
-		cfg := config(s.Endpoint())
+		cfg := site(s.Endpoint())
 		cfg.MaxPayload = 8 << 20
 		pub, sub := halves(t, cfg, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
 		large := func(size int) []byte { return bytes.Repeat([]byte{'x'}, size) }

@@ -176,7 +176,7 @@ func (p *publisher) send(ctx context.Context, msgs []driver.Message, of []int, o
 			return driver.WithHint(fmt.Errorf("%w: %d bytes, more than etcd's --max-request-bytes (1.5 MiB if it isn't set)", driver.ErrTooLarge, size),
 				"raise --max-request-bytes on every member")
 		case refused(err):
-			return explain(fmt.Errorf("write %s%s: %w", p.conn.settings.prefix, msgs[of[0]].Topic, err), p.conn.settings)
+			return explain(&doing{fmt.Sprintf("write %s%s", p.conn.settings.prefix, msgs[of[0]].Topic), err}, p.conn.settings)
 		case departed && !notDone(err):
 			note(unsure)
 		}

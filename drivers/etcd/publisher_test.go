@@ -19,7 +19,7 @@ import (
 func TestUnsure(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	p := behind(t, s)
-	cfg := config(p.Addr().String())
+	cfg := site(p.Addr().String())
 	pub, _ := halves(t, cfg)
 	publish(t, pub, "T", "first")
 	give := func(patience time.Duration) error {
@@ -71,7 +71,7 @@ func TestUnsure(t *testing.T) {
 // a driver that doesn't order across topics, and the core would put it right.)
 func TestOrderOfTopics(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	pub, err := etcd.Driver{}.OpenPublisher(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

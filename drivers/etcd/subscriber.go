@@ -68,7 +68,7 @@ func (s *subscriber) holdAll(ctx context.Context) error {
 	defer cancel()
 	header, err := s.conn.revision(ctx, w.key, w.end)
 	if err != nil {
-		return explain(fmt.Errorf("read all below %s: %w", prefix, err), s.conn.settings)
+		return explain(&doing{"read all below " + prefix, err}, s.conn.settings)
 	}
 	w.place(header.Revision)
 	s.past.see(header)
@@ -175,7 +175,7 @@ func (s *subscriber) place(ctx context.Context, group []*watch, late bool) error
 			return first
 		case refused(err):
 			s.leave(group)
-			return explain(fmt.Errorf("watch %s: %w", group[0].key, err), s.conn.settings)
+			return explain(&doing{"watch " + string(group[0].key), err}, s.conn.settings)
 		}
 		if cause := s.over(ctx); cause != nil {
 			s.leave(group)

@@ -3,7 +3,6 @@ package etcd_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +42,7 @@ var nasty = []string{
 // Each of them is itself alone: for who holds it, and for who takes all.
 func TestTopicsAreKeys(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	pub, err := etcd.Driver{}.OpenPublisher(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +80,7 @@ func TestTopicsAreKeys(t *testing.T) {
 // A key that is deleted is no event, and what others write is passed up.
 func TestForeignKeys(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	cfg.MaxPayload = 100
 	_, sub := halves(t, cfg, "T")
 	c, key := s.Client(nil), cfg.Params["prefix"]+"T"
@@ -102,7 +101,7 @@ func TestForeignKeys(t *testing.T) {
 // What a watch has to catch up on comes in pieces, and is all there.
 func TestFragments(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true, MaxRequestBytes: 64 << 10})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	cfg.AllTopics = true
 	pub, _ := halves(t, cfg)
 	sub, p := cut(t, s, cfg)
@@ -155,7 +154,7 @@ func TestCompactedMeanwhile(t *testing.T) {
 	for _, all := range []bool{false, true} {
 		t.Run(fmt.Sprintf("all=%v", all), func(t *testing.T) {
 			s := etcdserver.Start(t, etcdserver.Options{Process: true})
-			cfg := config(s.Endpoint())
+			cfg := site(s.Endpoint())
 			cfg.AllTopics = all
 			pub, _ := halves(t, cfg)
 			topics := []string{"T"}
@@ -198,7 +197,7 @@ func TestCompactedMeanwhile(t *testing.T) {
 // A quiet topic is not told of a compaction that passed nothing of it.
 func TestProgress(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	cfg.Params["progress_interval"] = "100ms"
 	pub, _ := halves(t, cfg)
 	sub, p := cut(t, s, cfg, "quiet", "busy")
@@ -229,7 +228,7 @@ func TestProgress(t *testing.T) {
 // A Subscribe that gives up leaves the topic to be watched later, which is told.
 func TestConfirmedLater(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	pub, _ := halves(t, cfg)
 	sub, p := cut(t, s, cfg, "T")
 	p.Refuse(true)
@@ -249,7 +248,7 @@ func TestConfirmedLater(t *testing.T) {
 // under the same revisions.
 func TestAnotherHistory(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	pub, sub := halves(t, cfg, "T")
 	for i := range 20 {
 		publish(t, pub, "T", fmt.Sprint(i))
@@ -286,7 +285,7 @@ func TestTokenExpires(t *testing.T) {
 // gets everything later.
 func TestMemoryOfSlowReader(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	cfg.Queue = 256 << 10
 	pub, slow := halves(t, cfg, "T")
 	_, fast := halves(t, cfg, "T")
@@ -312,7 +311,7 @@ func TestMemoryOfSlowReader(t *testing.T) {
 // A compaction passes a watcher that does not read.
 func TestCompactedPastSlowReader(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	cfg := config(s.Endpoint())
+	cfg := site(s.Endpoint())
 	cfg.Queue = 64 << 10
 	pub, sub := halves(t, cfg, "T")
 	text := strings.Repeat("x", 64<<10)
@@ -342,19 +341,5 @@ func TestCompactedPastSlowReader(t *testing.T) {
 	}
 	if !told {
 		t.Error("nothing was lost: the fault did not strike")
-	}
-}
-
-// The configuration's text reaches the driver, and the alias is Dragonflow's.
-func TestAliases(t *testing.T) {
-	for _, name := range []string{"etcd", "etcd_pubsub_driver"} {
-		i := slices.IndexFunc(driver.Aliases(), func(a driver.Alias) bool { return a.Name == name })
-		if i < 0 {
-			t.Fatalf("no alias %s", name)
-		}
-		a := driver.Aliases()[i]
-		if a.Group != "etcd" || a.Network.Roles != driver.Publishes|driver.Subscribes || a.IPC.Driver != nil {
-			t.Errorf("%+v", a)
-		}
 	}
 }
