@@ -70,17 +70,17 @@ var Simulated = []Bug{
 	ResumeInFlight, ResumeOtherServer, EmptyEpoch, MarkOvertakes, SkipUntold, HeartbeatNoData, ResubscribeDrops, CountIgnored, GoneUntold,
 }
 
-// NotInProcesses are those of them that no process of this repository can have, or
+// NotInProcesses are those of them that no process of a campaign can have, or
 // show in the time that there is, each with the reason.
 var NotInProcesses = []struct {
 	Bug Bug
 	Why string
 }{
-	{BeaconWhenAllIdle, "beacons are for drivers that lose without knowing, and there is none yet"},
+	{BeaconWhenAllIdle, "beacons are for drivers that lose without knowing, and campaigns are on ZeroMQ"},
 	{BeaconOvertakes, "likewise"},
 	{FirstBelieved, "likewise"},
-	{PatienceUntold, "events wait on drivers that don't keep the order, and there is none yet"},
-	{LostOnce, "beats are for drivers that don't notice a publisher's end, and there is none yet"},
+	{PatienceUntold, "events wait on drivers that don't keep the order, and there is none"},
+	{LostOnce, "beats are for drivers that don't notice a publisher's end, and campaigns are on ZeroMQ"},
 	{QuotaWithoutFloor, "takes more topics than the quota has, thousands"},
 	{GiveUp, "takes a handler that fails for half a minute"},
 }
