@@ -42,12 +42,15 @@ type consumer struct {
 	at      *position
 	backoff *backoff.Backoff
 
-	config  jetstream.ConsumerConfig
-	filters uint64 // which change of the filters it has
-	given   uint64 // messages of it that came
-	pull    uint64 // the number of the last request
-	left    int    // how many messages may still come for it; 0: it is over
-	behind  bool   // it did not ask for a while, so the stream may have dropped what is next
+	config jetstream.ConsumerConfig
+	// clustered: a change that is on its way among servers while one of them
+	// fails is not to be relied on, so each makes a new consumer.
+	clustered bool
+	filters   uint64 // which change of the filters it has
+	given     uint64 // messages of it that came
+	pull      uint64 // the number of the last request
+	left      int    // how many messages may still come for it; 0: it is over
+	behind    bool   // it did not ask for a while, so the stream may have dropped what is next
 }
 
 var errConsumer = errors.New("the consumer is gone")
@@ -86,10 +89,10 @@ func (c *consumer) follow(ctx context.Context) error {
 			}
 			alive.Reset(c.patience())
 		case <-c.sub.edited:
+			// A sign of life is only what comes of what was asked for.
 			if again, err := c.refilter(ctx); err != nil || again {
 				return err
 			}
-			alive.Reset(c.patience())
 		case <-c.sub.inbox.space:
 		case <-alive.C:
 			if c.left > 0 {
@@ -122,6 +125,7 @@ func (c *consumer) create(ctx context.Context, subjects []string) error {
 		return err
 	}
 	created, at := info.Created, c.at
+	c.clustered = info.Cluster != nil && len(info.Cluster.Replicas) > 0
 	switch {
 	case at.created.IsZero():
 		*at = position{created, info.State.LastSeq} // from now on
@@ -207,7 +211,7 @@ func (c *consumer) refilter(ctx context.Context) (again bool, err error) {
 	if wanted == c.filters {
 		return false, nil
 	}
-	if len(subjects) == 0 {
+	if len(subjects) == 0 || c.clustered {
 		return true, nil
 	}
 	c.setFilters(subjects)

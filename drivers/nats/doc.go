@@ -58,7 +58,8 @@
 // a means only: what counts is the place in the stream of the last message
 // received, from which the next consumer goes on after a reconnect, when an
 // operator deleted it, when a message is missing in its count, or when it gives no
-// sign of life for Config.HeartbeatTimeout and one interval. A topic is received
+// sign of life for Config.HeartbeatTimeout and one interval. On one server a change
+// of topics changes the consumer; where the stream has replicas it makes a new one. A topic is received
 // from where the stream stood when Subscribe was called, also when an older place
 // is resumed. It asks for at most half an inbox at a time, and only while the
 // other half is free: so a reader that is slow costs nothing but time. What the

@@ -101,6 +101,9 @@ func (s *streamSubscriber) run() {
 		if s.link.ctx.Err() != nil {
 			return
 		}
+		if err == nil {
+			continue // with other topics
+		}
 		if !errors.Is(err, errLost) {
 			s.link.warned.Warn(s.link.log, "follow the stream again", "stream", s.settings.stream.name, "error", err)
 		}
