@@ -128,6 +128,6 @@ var hints = []struct{ says, hint string }{
 	{"signed by unknown authority", "set tls_ca to the certificates of who signed the server's%.0[1]s"},
 	{"certificate is valid for|doesn't contain any IP SANs|not valid for any names", "set tls_server_name to a name in the server's certificate%.0[1]s"},
 	{"certificate required|bad certificate", "the server wants a certificate of ours: set tls_cert and tls_key%.0[1]s"},
-	{"error reading server preface", "does the server at %[1]s speak TLS? Write https://; does it want a certificate? Set tls_cert and tls_key"},
+	{"error reading server preface|broken pipe|connection reset", "does the server at %[1]s speak TLS? Write https://; does it want a certificate? Set tls_cert and tls_key"},
 	{"deadline exceeded|request timed out|no leader", "nobody answers in time at %[1]s: is it etcd, and has the cluster a leader?"},
 }
