@@ -25,6 +25,12 @@ const (
 	// idleConsumer is after how long the server forgets a consumer that nobody
 	// asks for messages.
 	idleConsumer = 30 * time.Second
+	// createTimeout is how long that may take. A cluster may choose a server for
+	// it that has just died; the next time it may choose another.
+	createTimeout = 1500 * time.Millisecond
+	// findConsumer is after how long a new consumer that is not found is asked
+	// again.
+	findConsumer = 20 * time.Millisecond
 )
 
 // position is up to where a stream was received. What lies before it, of the
@@ -48,12 +54,18 @@ type consumer struct {
 	clustered bool
 	filters   uint64 // which change of the filters it has
 	given     uint64 // messages of it that came
-	pull      uint64 // the number of the last request
+	pull      uint64 // the number of the last request, of this consumer or those before it
 	left      int    // how many messages may still come for it; 0: it is over
 	behind    bool   // it did not ask for a while, so the stream may have dropped what is next
+
+	made time.Time
+	soon <-chan time.Time // then it is asked again; nil: it was found already
 }
 
-var errConsumer = errors.New("the consumer is gone")
+var (
+	errConsumer = errors.New("the consumer is gone")
+	errStream   = errors.New("the stream is another one")
+)
 
 // follow receives until something is wrong.
 func (c *consumer) follow(ctx context.Context) error {
@@ -94,6 +106,8 @@ func (c *consumer) follow(ctx context.Context) error {
 				return err
 			}
 		case <-c.sub.inbox.space:
+		case <-c.soon:
+			c.soon, c.left = nil, 0
 		case <-alive.C:
 			if c.left > 0 {
 				return errors.New("the consumer gives no sign of life")
@@ -144,13 +158,15 @@ func (c *consumer) create(ctx context.Context, subjects []string) error {
 	}
 	c.setFilters(subjects)
 	err = st.call(ctx, c.session, func(ctx context.Context, js jetstream.JetStream) error {
+		ctx, cancel := context.WithTimeout(ctx, createTimeout)
+		defer cancel()
 		_, err := js.CreateConsumer(ctx, st.settings.stream.name, c.config)
 		return err
 	})
 	if err != nil {
 		return st.settings.explainStream(fmt.Errorf("create consumer: %w", err))
 	}
-	c.given, c.left = 0, 0
+	c.given, c.left, c.made, c.soon = 0, 0, time.Now(), nil
 	return c.checkBehind(ctx, math.MaxUint64)
 }
 
@@ -174,7 +190,7 @@ func (c *consumer) checkBehind(ctx context.Context, next uint64) error {
 		}
 		info := stream.CachedInfo()
 		if !info.Created.Equal(c.at.created) {
-			return errConsumer
+			return errStream
 		}
 		if first := min(info.State.FirstSeq, next); first > c.at.seq+1 && info.State.FirstSeq > c.at.seq+1 {
 			c.at.seq = first - 1
@@ -301,6 +317,11 @@ func (c *consumer) status(m *client.Msg, status string) error {
 	switch {
 	case status == "100":
 		return nil // alive
+	case status == "503" && time.Since(c.made) < c.patience():
+		// It was made on another server of the cluster, and ours has not heard
+		// of it yet.
+		c.soon = time.After(findConsumer)
+		return nil
 	case status == "503", strings.Contains(what, "Consumer Deleted"), strings.Contains(what, "Consumer is push based"):
 		return errConsumer
 	case status == "404", status == "408", status == "409":

@@ -198,6 +198,9 @@ func (r *run) on(ctx context.Context, s *session) error {
 				if errors.Is(err, driver.ErrTooLarge) && next > r.first {
 					break // after those before it
 				}
+				if errors.Is(err, errLost) {
+					r.reached = max(r.reached, next+1) // it may have been sent
+				}
 				return err
 			}
 			size += int64(len(r.msgs[next].Payload))

@@ -90,14 +90,15 @@ func (s *streamSubscriber) notifyLocked() {
 // run follows the stream until Close.
 func (s *streamSubscriber) run() {
 	b := backoff.Backoff{Min: s.settings.cfg.ReconnectMin, Max: min(2*time.Second, s.settings.cfg.ReconnectMax)}
-	at := position{}
+	at, pull := position{}, uint64(0)
 	for {
 		sess, err := s.link.await(context.Background())
 		if err != nil {
 			return
 		}
-		c := &consumer{sub: s, session: sess, at: &at, backoff: &b}
+		c := &consumer{sub: s, session: sess, at: &at, backoff: &b, pull: pull}
 		err = c.follow(s.link.ctx)
+		pull = c.pull
 		if s.link.ctx.Err() != nil {
 			return
 		}
