@@ -26,9 +26,10 @@ func harness(streams bool, mode string, servers ...string) drivertest.Harness {
 }
 
 func config(mode string, servers ...string) driver.Config {
+	prefix := fmt.Sprintf("place-%d*:", places.Add(1))
 	return driver.Config{
 		Servers: servers, ReconnectMax: time.Second, HandshakeTimeout: 5 * time.Second,
-		Params: map[string]string{"mode": mode, "stream_prefix": fmt.Sprintf("place-%d:", places.Add(1))},
+		Params: map[string]string{"mode": mode, "stream_prefix": prefix, "channel_prefix": prefix},
 	}
 }
 

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -108,7 +109,7 @@ func TestStreamsFaults(t *testing.T) {
 // removed does something to all streams of a case.
 func removed(t testing.TB, s *redisserver.Server, cfg driver.Config, f func(key string)) {
 	t.Helper()
-	keys, _ := s.Do("KEYS", cfg.Params["stream_prefix"]+"*").([]any)
+	keys, _ := s.Do("KEYS", strings.ReplaceAll(cfg.Params["stream_prefix"], "*", `\*`)+"*").([]any)
 	if len(keys) == 0 {
 		t.Errorf("there are no streams")
 	}
@@ -194,4 +195,3 @@ func TestStreamsClusterFaults(t *testing.T) {
 	c := redisserver.StartCluster(t, 3, 1, "--cluster-node-timeout", "1500")
 	drivertest.RunFaults(t, harness(true, "cluster", c.Addrs()...), clusterFaults(c))
 }
-

@@ -31,6 +31,7 @@ var table = append([]driver.Option{
 	params.Text("sentinel_user", "", "User to log in as at Sentinels. Empty: the default user."),
 	params.Secret("sentinel_password", "Password at Sentinels."),
 	params.Int("db", 0, 0, 1<<16, "Number of the database that has the streams. Pub/Sub knows no databases; a cluster has only 0."),
+	params.Text("channel_prefix", "", "The channels of Pub/Sub begin with it, and the topic follows. Dragonflow knows none."),
 	prefix(),
 	params.Int("stream_length", 1000, 1, 1<<40, "How many events a stream keeps, that is, each topic. Redis may keep some more."),
 	params.Duration("stream_age", "0", time.Second, 10000*time.Hour,
@@ -59,17 +60,17 @@ type account struct {
 
 // options are what a configuration says, understood.
 type options struct {
-	mode       string
-	addrs      []string
-	master     string
-	server     account
-	sentinel   account
-	tls        *tls.Config
-	prefix     string
-	length     int64
-	age        time.Duration
-	expire     time.Duration
-	credential string // where they came from, for hints
+	mode     string
+	addrs    []string
+	master   string
+	server   account
+	sentinel account
+	tls      *tls.Config
+	channels string // what they begin with
+	prefix   string // of keys
+	length   int64
+	age      time.Duration
+	expire   time.Duration
 }
 
 func parse(cfg driver.Config) (options, error) {
@@ -78,7 +79,7 @@ func parse(cfg driver.Config) (options, error) {
 		return options{}, err
 	}
 	o := options{
-		mode: v.Text("mode"), master: v.Text("sentinel_master"), prefix: v.Text("stream_prefix"),
+		mode: v.Text("mode"), master: v.Text("sentinel_master"), prefix: v.Text("stream_prefix"), channels: v.Text("channel_prefix"),
 		server:   account{v.Text("user"), v.Text("password"), int(v.Int("db"))},
 		sentinel: account{user: v.Text("sentinel_user"), password: v.Text("sentinel_password")},
 		length:   v.Int("stream_length"), age: v.Duration("stream_age"), expire: v.Duration("stream_expire"),

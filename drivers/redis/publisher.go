@@ -175,7 +175,11 @@ func (p *publisher) commands(msgs []driver.Message) []*command {
 		m := &msgs[i]
 		c := command{}
 		if !p.streams {
-			c.args = []any{"PUBLISH", m.Topic, m.Payload}
+			var channel any = m.Topic
+			if p.site.channels != "" {
+				channel = p.site.channels + string(m.Topic)
+			}
+			c.args = []any{"PUBLISH", channel, m.Payload}
 		} else {
 			c.bucket = bucket(m.Topic)
 			by, bound := "MAXLEN", strconv.FormatInt(p.site.length, 10)

@@ -168,7 +168,10 @@ func (c *session) work() (a asked, some bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if n := min(len(c.sub.dropped), maxAsked); n > 0 {
-		a.drop, a.names = true, c.sub.dropped[:n:n]
+		a.drop = true
+		for _, name := range c.sub.dropped[:n] {
+			a.names = append(a.names, c.channel(name, false))
+		}
 		c.sub.dropped = c.sub.dropped[n:]
 		return a, true
 	}
@@ -186,8 +189,8 @@ func (c *session) work() (a asked, some bool) {
 		case t.refused && a.topics != nil, len(a.topics) == maxAsked:
 			continue // later
 		}
-		a.topics, a.names = append(a.topics, t), append(a.names, t.name)
 		a.pattern = t == c.sub.everything
+		a.topics, a.names = append(a.topics, t), append(a.names, c.channel(t.name, a.pattern))
 		t.asked = c
 		if t.refused {
 			// Alone, so that it is not refused with others.
@@ -196,6 +199,14 @@ func (c *session) work() (a asked, some bool) {
 		}
 	}
 	return a, a.topics != nil
+}
+
+// channel returns the channel of a topic.
+func (c *session) channel(name string, pattern bool) string {
+	if pattern {
+		return name
+	}
+	return c.sub.site.channels + name
 }
 
 func (c *session) send(a asked) error {
@@ -251,8 +262,12 @@ func (c *session) take(m *goredis.Message) error {
 	if m.Pattern != "" && foreign(m.Channel) {
 		return nil
 	}
+	channel, ours := strings.CutPrefix(m.Channel, c.sub.site.channels)
+	if !ours || channel == "" {
+		return nil
+	}
 	c.waiting.Store(true)
-	blocked, err := c.sub.inbox.put(c.ctx, driver.Message{Topic: []byte(m.Channel), Payload: []byte(m.Payload), Source: c.source})
+	blocked, err := c.sub.inbox.put(c.ctx, driver.Message{Topic: []byte(channel), Payload: []byte(m.Payload), Source: c.source})
 	if blocked {
 		c.waited.Store(time.Now().UnixNano())
 		c.hear()

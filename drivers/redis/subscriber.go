@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +37,7 @@ func openSubscriber(ctx context.Context, s *site) (driver.Subscriber, error) {
 	sub.wanted = newWanted(sub.inbox)
 	sub.ctx, sub.cancel = context.WithCancel(context.Background())
 	if sub.all {
-		sub.everything = &topic{name: "*"}
+		sub.everything = &topic{name: pattern(s.channels)}
 		sub.wanted.topics[sub.everything.name] = sub.everything
 	}
 	first, err := openSession(ctx, sub)
@@ -54,6 +55,11 @@ func openSubscriber(ctx context.Context, s *site) (driver.Subscriber, error) {
 		}
 	}
 	return sub, nil
+}
+
+// pattern returns what matches every channel with a prefix.
+func pattern(prefix string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix) + "*"
 }
 
 // await blocks until the pattern is in force.

@@ -31,7 +31,7 @@ func StartReplicated(t testing.TB, args ...string) *Replicated {
 		s := prepare(t, "redis-sentinel")
 		file := filepath.Join(s.dir, "sentinel.conf")
 		text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nlogfile %s\nsentinel monitor %s 127.0.0.1 %s 2\n"+
-			"sentinel down-after-milliseconds %[5]s 500\nsentinel failover-timeout %[5]s 4000\n",
+			"sentinel down-after-milliseconds %[4]s 500\nsentinel failover-timeout %[4]s 4000\n",
 			port(s.Addr), s.dir, s.log, MasterName, port(r.Servers[0].Addr))
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
