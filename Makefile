@@ -7,7 +7,9 @@ MAKEFLAGS += --no-print-directory
 
 GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || true)
-BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# Build tags, with commas: no_nats, no_redis, no_etcd, no_mem and no_zmq leave a driver out.
+TAGS      ?=
+BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '-s -w -X main.version=$(VERSION)'
 LINT      := $(GO) tool -modfile=$(CURDIR)/tools/go.mod staticcheck
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64
 
@@ -24,10 +26,10 @@ SEED      ?= 1
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 
 .PHONY: build
-build: ## build bin/wyvern, a static binary
+build: ## build bin/wyvern, a static binary; TAGS=no_nats,no_redis,no_etcd leaves drivers out
 	$(BUILD) -o bin/wyvern ./cmd/wyvern
 
 .PHONY: run
@@ -72,9 +74,22 @@ test-go: ## vet, unit and end-to-end tests, with the race detector; TESTFLAGS='-
 sim: ## simulate the protocol until FAULTS faults struck, from seed SEED on
 	$(GO) test ./internal/sim -run TestSim -v -timeout 30m -faults $(FAULTS) -seed $(SEED)
 
+# Real processes wait most of the time: several trials go side by side.
+PLANTED = $(GO) test -tags plant -count 1 -run TestPlanted -parallel 4 -v
+
 .PHONY: plant
-plant: ## put known bugs into the code, one at a time: the simulation must find each
+plant: ## put known bugs into the code, one at a time: the simulation must find each, and campaigns a share (30 s)
 	$(GO) test -tags plant -run TestPlanted -v -timeout 20m ./internal/sim
+	$(PLANTED) -short -timeout 10m ./chaos/campaign
+
+.PHONY: plant-process
+plant-process: ## put each that processes can have into real ones, one at a time, and none as a control (3 min); SEED=7
+	$(PLANTED) -timeout 20m ./chaos/campaign -seed $(SEED)
+
+.PHONY: build-plant
+build-plant:
+	CGO_ENABLED=0 $(GO) build -tags plant -o bin/plant/wyvern ./cmd/wyvern
+	CGO_ENABLED=0 $(GO) build -tags plant -o bin/plant/chaos ./chaos/cmd/chaos
 
 .PHONY: test-fuzz
 test-fuzz:

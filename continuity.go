@@ -65,7 +65,7 @@ type continuity struct {
 func (c *continuity) init(s *Subscriber, caps driver.Capabilities, cfg driver.Config) {
 	c.sub, c.began = s, time.Now()
 	o := tracker.Options{Held: c.each, Spread: max(0, cfg.ResyncSpread), Lossy: caps.Lossy, Seed: rand.Uint64()}
-	if !caps.Ordered {
+	if !caps.KeepsTopics() {
 		c.reorders = true
 		o.Window, o.Patience = reorderWindow, reorderPatience
 	}

@@ -8,9 +8,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
 // The operations that open, as they stand in an Error.
@@ -35,6 +37,9 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 		cfg.ID = randomID()
 	}
 	cfg.Epoch = o.Epoch
+	if plant.On(plant.EpochOfIdentity) {
+		cfg.Epoch = uint64(crc32.ChecksumIEEE([]byte(cfg.ID)))
+	}
 	for cfg.Epoch == 0 {
 		cfg.Epoch = randomEpoch()
 	}

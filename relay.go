@@ -16,6 +16,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
 	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 	"github.com/wyvern-pubsub/wyvern/internal/numbering"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
 // drainTimeout is after how much silence the source counts as empty, for
@@ -271,6 +272,8 @@ func (r *Relay) move(ctx context.Context, msgs []driver.Message) error {
 		r.counters.bytes.Add(uint64(bytes))
 		msgs = msgs[n:]
 		switch {
+		case bad != nil && plant.On(plant.LoopEnds):
+			return bad
 		case bad != nil:
 			r.reject(&msgs[0], bad)
 			msgs = msgs[1:]

@@ -43,7 +43,7 @@ func starterFor(alias string) (group string, starter driver.Starter) {
 	}
 	group = aliases[i].Group
 	for _, a := range aliases {
-		if s, ok := a.Network.Driver.(driver.Starter); ok && a.Group == group {
+		if s, ok := a.Network.Driver.(driver.Starter); ok && s.Serves() == group {
 			return group, s
 		}
 	}

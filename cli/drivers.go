@@ -75,6 +75,7 @@ func capabilityWords(c driver.Capabilities) string {
 		word string
 	}{
 		{c.Ordered, "ordered"},
+		{c.OrderedByTopic && !c.Ordered, "ordered by topic"},
 		{c.Lossy, "lossy"},
 		{c.Persistent, "persistent"},
 		{c.Resumes, "resumes"},

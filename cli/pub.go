@@ -108,9 +108,7 @@ func (a *app) pub(ctx context.Context, c *config.Config, f *pubFlags) (uint64, e
 	if f.direct {
 		opts.Alias, opts.Hop, opts.Config, opts.ID = c.DF.PubSubDriver, driver.Network, c.Network(), c.PublisherID()
 		if viaBroker(c) {
-			// Beside the service, which has that identity: one that nobody else
-			// has, unless it was given.
-			opts.ID = c.Wyvern.PublisherID
+			opts.ID = "" // that is the service's, which goes on beside us
 		}
 	}
 	publisher, err := wyvern.OpenPublisher(ctx, opts)

@@ -40,6 +40,9 @@ type Capabilities struct {
 	// Ordered: messages of one publisher reach a subscriber in the order in
 	// which they were published.
 	Ordered bool `json:"ordered"`
+	// OrderedByTopic: those of one topic do, which is all that the core needs.
+	// Ordered implies it.
+	OrderedByTopic bool `json:"ordered_by_topic"`
 	// Lossy: messages may be dropped for a subscriber without a notice: it is
 	// slow, a queue is full, a connection was made again.
 	Lossy bool `json:"lossy"`
@@ -61,3 +64,7 @@ type Capabilities struct {
 	// at all; 0: no limit of its own.
 	MaxPayload int `json:"max_payload"`
 }
+
+// KeepsTopics says whether messages of one publisher on one topic keep their
+// order.
+func (c Capabilities) KeepsTopics() bool { return c.Ordered || c.OrderedByTopic }

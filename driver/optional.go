@@ -53,6 +53,8 @@ type Saver interface {
 // Starter is a Driver that can run its broker in this process: for a demo, for
 // a test, and for one machine.
 type Starter interface {
+	// Serves returns the Group of the aliases that connect to such a server.
+	Serves() string
 	// StartServer runs a server on the loopback, on a free port, which may keep
 	// files in dir, until stop is called. servers are what Config.Servers is to
 	// say.

@@ -238,7 +238,7 @@ func testCoreFilter(p *place) {
 				got[i].Publisher = ""
 			}
 		}
-		if p.caps.Ordered && !slices.Equal(got[:len(got)-1], want[topic]) {
+		if p.caps.KeepsTopics() && !slices.Equal(got[:len(got)-1], want[topic]) {
 			p.Errorf("the holder of %q got\n%+v\nwant\n%+v", topic, got, want[topic])
 		}
 		for _, e := range got {
@@ -287,7 +287,7 @@ func testCoreNumbers(p *place) {
 			p.Fatalf("epoch %x, number %d of %q (%s %s): wrong or twice", e.Epoch, e.Seq, e.Topic, e.Action, e.Reason)
 		}
 		seen[e.Topic][e.Seq] = true
-		if p.caps.Ordered && e.Seq != last[e.Topic]+1 {
+		if p.caps.KeepsTopics() && e.Seq != last[e.Topic]+1 {
 			p.Fatalf("on %q number %d came after %d", e.Topic, e.Seq, last[e.Topic])
 		}
 		last[e.Topic] = e.Seq
@@ -432,7 +432,7 @@ func testCoreCancelled(p *place) {
 	// Eight publish until the queue is full, or enough was accepted.
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
-	var accepted atomic.Int64
+	var accepted, unsure atomic.Int64
 	f := &flood{done: make(chan struct{})}
 	var all sync.WaitGroup
 	for range 8 {
@@ -448,6 +448,9 @@ func testCoreCancelled(p *place) {
 					p.Errorf("Publish: %v", err)
 					return
 				default:
+					if errors.Is(err, driver.ErrUnsure) {
+						unsure.Add(1)
+					}
 					return
 				}
 			}
@@ -463,11 +466,19 @@ func testCoreCancelled(p *place) {
 	}
 	pub.send("T", "end")
 	got := sub.awaitKey("T", "end")
+	if unsure.Load() > 0 {
+		// Adapted: what may have been sent has a number, and perhaps arrives.
+		arrived := slices.DeleteFunc(slices.Clone(got), func(e wyvern.Event) bool { return e.Action == wyvern.ActionSync })
+		if n := int64(len(arrived)) - 1 - accepted.Load(); n < 0 || n > unsure.Load() {
+			p.Errorf("%d events arrived, %d were accepted and %d perhaps sent", len(arrived), accepted.Load()+1, unsure.Load())
+		}
+		return
+	}
 	if len(got) != int(accepted.Load())+1 {
 		p.Errorf("%d events arrived, %d were accepted", len(got), accepted.Load()+1)
 	}
 	for i, e := range got {
-		if p.caps.Ordered && e.Seq != uint64(i+1) {
+		if p.caps.KeepsTopics() && e.Seq != uint64(i+1) {
 			p.Fatalf("event %d has number %d", i+1, e.Seq)
 		}
 	}

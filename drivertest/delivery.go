@@ -11,7 +11,7 @@ import (
 
 var deliveryCases = []testCase{
 	{"Filter", "a message reaches every holder of its topic once, byte for byte, and nobody else; topics match by equality, never by prefix", testFilter},
-	{"Order", "messages of one publisher reach a subscriber in the order in which they were published, all of them", testOrder},
+	{"Order", "messages of one publisher reach a subscriber in the order in which they were published, or those of each topic do, all of them", testOrder},
 	{"SeveralPublishers", "messages of several publishers all reach a subscriber, those of each in order, and under its name where the driver identifies", testSeveralPublishers},
 	{"SeveralSubscribers", "every subscriber gets every message; where a subscriber binds, a second one at that address is refused and the first unharmed", testSeveralSubscribers},
 	{"Flush", "what was accepted and flushed arrives although the publisher is closed", testFlush},

@@ -19,6 +19,7 @@ type judge struct {
 	publishers map[uint64]string           // by epoch
 	sent       map[sent]time.Duration      // when each event was published
 	saw        map[[2]string]time.Duration // by node and worker: the latest event's time of publishing
+	identified map[[2]string]bool          // by node and worker: events said who sent them
 	told       map[string]int
 	unsure     int
 }
@@ -36,6 +37,7 @@ func newJudge(within time.Duration) *judge {
 		publishers: make(map[uint64]string),
 		sent:       make(map[sent]time.Duration),
 		saw:        make(map[[2]string]time.Duration),
+		identified: make(map[[2]string]bool),
 		told:       make(map[string]int),
 	}
 }
@@ -87,6 +89,7 @@ func (j *judge) event(node string, e *wyvern.Event, of sent) {
 	})
 	by := [2]string{node, of.worker}
 	j.saw[by] = max(j.saw[by], j.sent[of])
+	j.identified[by] = j.identified[by] || e.Publisher != ""
 }
 
 // resync notes that it was told to resync.
@@ -107,6 +110,13 @@ func (j *judge) sawSince(node, worker string, t time.Duration) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.saw[[2]string{node, worker}] > t
+}
+
+// named says whether events of a worker told a node who sent them.
+func (j *judge) named(node, worker string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.identified[[2]string{node, worker}]
 }
 
 // resyncs returns how often handlers were told to resync so far, by reason.

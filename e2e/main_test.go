@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	_ "github.com/wyvern-pubsub/wyvern/drivers/all"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/etcdserver"
 )
 
 const python = "/usr/bin/python3"
@@ -24,7 +25,10 @@ const python = "/usr/bin/python3"
 // binary; checked is the same with the race detector if the tests have it.
 var plain, checked, loader, herder string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	etcdserver.Main() // if this is a server of a test
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "wyvern-e2e-")

@@ -114,6 +114,9 @@ func (r *report) judge() {
 		for _, size := range s.sizes {
 			for _, c := range r.contests(s, size) {
 				for _, t := range s.targets {
+					if t.kind == compares && c.twin == nil {
+						continue // it is what is judged
+					}
 					v := t.judge(c)
 					v.Scenario, v.Size = s.name, size.String()
 					r.Verdicts = append(r.Verdicts, v)
@@ -134,9 +137,15 @@ func (r *report) contests(s scenario, size size) []contest {
 			if base := r.row(s.name, size, s.baseline); base != nil {
 				c.others = []*row{base}
 			}
-			if rival != s.baseline {
-				out = append(out, c)
+			if rival == s.baseline || rival.Elsewhere {
+				continue
 			}
+			for _, other := range rivals {
+				if other.Elsewhere && other.Crowd == rival.Crowd && other.Percent == rival.Percent {
+					c.twin = r.row(s.name, size, other)
+				}
+			}
+			out = append(out, c)
 		}
 		return out
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,12 +87,15 @@ func TestTargetsOfTheOtherKinds(t *testing.T) {
 	}
 }
 
-// A situation of isolation against healthy runs with a p99 of 1 ms and a peak of
-// 20 MB.
+// A situation of isolation against its twin, with a p99 of 1 ms, and healthy runs
+// with one of 2 ms and a peak of 20 MB.
 func TestReportJudgesAgainstTheBaseline(t *testing.T) {
 	o := smallOptions(t)
 	s := isolation(o)
-	slow := s.rivals[3]
+	named := func(name string) rival {
+		return s.rivals[slices.IndexFunc(s.rivals, func(r rival) bool { return r.Name == name })]
+	}
+	slow, twin := named("20% slow"), named("20% slow elsewhere")
 	cases := []struct {
 		name string
 		f    figures
@@ -101,7 +105,8 @@ func TestReportJudgesAgainstTheBaseline(t *testing.T) {
 	}{
 		{"met", figures{Latency: &latency{P99: 12e5}, PeakRSS: 36 << 20}, nil, true, []string{
 			"lost by the others: 20% slow 0, target 0: met",
-			"p99 of the others: 20% slow / healthy = 1.200, target <= 1.20: met",
+			"p99 of the others: 20% slow / 20% slow elsewhere = 1.200, target <= 1.20: met",
+			"the same: 20% slow / healthy = 0.600\n",
 			"publisher's peak RSS: 20% slow - healthy = 16.0 MB, target <= 16.0 MB: met"}},
 		{"missed", figures{Latency: &latency{P99: 121e4}, PeakRSS: 36<<20 + 1<<19}, nil, false, []string{
 			"= 1.210, target <= 1.20: MISSED", "= 16.5 MB, target <= 16.0 MB: MISSED"}},
@@ -112,9 +117,10 @@ func TestReportJudgesAgainstTheBaseline(t *testing.T) {
 	}
 	for _, c := range cases {
 		r := newReport(o, network{})
-		r.add(s, []rival{s.baseline, slow})
+		r.add(s, []rival{s.baseline, twin, slow})
 		for round := range 2 {
-			r.record(s, s.sizes[0], s.baseline, round, figures{PerSecond: 1, Latency: &latency{P99: 1e6}, PeakRSS: 20 << 20}, nil)
+			r.record(s, s.sizes[0], s.baseline, round, figures{PerSecond: 1, Latency: &latency{P99: 2e6}, PeakRSS: 20 << 20}, nil)
+			r.record(s, s.sizes[0], twin, round, figures{PerSecond: 1, Latency: &latency{P99: 1e6}}, nil)
 			f := c.f
 			f.PerSecond = 1
 			r.record(s, s.sizes[0], slow, round, f, c.err)
@@ -127,7 +133,7 @@ func TestReportJudgesAgainstTheBaseline(t *testing.T) {
 				t.Errorf("%s: no %q in:\n%s", c.name, want, out.String())
 			}
 		}
-		if len(r.Verdicts) != 3 || r.missed() == c.met {
+		if len(r.Verdicts) != 4 || r.missed() == c.met {
 			t.Errorf("%s: %d verdicts, missed() = %v", c.name, len(r.Verdicts), r.missed())
 		}
 	}

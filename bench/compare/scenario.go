@@ -60,6 +60,7 @@ type rival struct {
 	API       bool
 	Crowd     string `json:",omitempty"` // how some subscribers misbehave
 	Percent   int    `json:",omitempty"` // how many of all do
+	Elsewhere bool   `json:",omitempty"` // but at another publisher of this machine
 }
 
 var (

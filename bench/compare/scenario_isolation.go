@@ -8,8 +8,10 @@ import (
 )
 
 // isolation: a paced publisher, subscribers that behave, of whom all figures
-// are, and others that don't. The rivals are the ways in which they don't; each
-// is judged against the run in which there are none of them.
+// are, and others that don't. The rivals are the ways in which they don't. Each is
+// judged against the run in which there are none of them, and its latency against
+// one in which as many misbehave in the same way towards another publisher of the
+// machine: what they take from the machine they take in both.
 func isolation(o *options) scenario {
 	healthy := rival{Name: "healthy", Kind: kindOurs}
 	return scenario{
@@ -18,15 +20,19 @@ func isolation(o *options) scenario {
 		rivals: []rival{
 			healthy,
 			{Name: "1% stopped", Kind: kindOurs, Crowd: crowdStopped, Percent: 1},
+			{Name: "20% stopped elsewhere", Kind: kindOurs, Crowd: crowdStopped, Percent: 20, Elsewhere: true},
 			{Name: "20% stopped", Kind: kindOurs, Crowd: crowdStopped, Percent: 20},
+			{Name: "20% slow elsewhere", Kind: kindOurs, Crowd: crowdSlow, Percent: 20, Elsewhere: true},
 			{Name: "20% slow", Kind: kindOurs, Crowd: crowdSlow, Percent: 20},
+			{Name: "20% hostile elsewhere", Kind: kindOurs, Crowd: crowdHostile, Percent: 20, Elsewhere: true},
 			{Name: "20% hostile", Kind: kindOurs, Crowd: crowdHostile, Percent: 20},
 		},
 		billed:   "publisher",
 		baseline: healthy,
 		targets: []target{
 			{"lost by the others", harm, none, 0},
-			{"p99 of the others", p99, atMost, 1.2},
+			{"p99 of the others", p99, atMostTwin, 1.2},
+			{"the same", p99, compares, 0},
 			{"publisher's peak RSS", rss, exceeds, isolationRetention + isolationExtra},
 		},
 		lasts: o.isolation.duration,
@@ -53,21 +59,29 @@ func (i *isolationOptions) bulkSize() int {
 }
 
 func runIsolation(t *trial, size size, rival rival) (figures, error) {
-	publisher, err := t.start(job{
+	publish := job{
 		Role: "publisher", Kind: rival.Kind,
 		Gap:       size.Gap,
 		Bulk:      t.opts.isolation.bulkSize(),
 		Retention: isolationRetention,
-	})
+	}
+	publisher, err := t.start(publish)
 	if err != nil {
 		return figures{}, err
+	}
+	target := publisher // of those who misbehave
+	if rival.Elsewhere {
+		if target, err = t.start(publish); err != nil {
+			return figures{}, err
+		}
+		t.aside = append(t.aside, target)
 	}
 	var crowd *process
 	others := crowdSize(size.Subs, rival.Percent)
 	if others > 0 {
 		crowd, err = t.start(job{
 			Role: "crowd", Kind: rival.Crowd,
-			Address:     publisher.address,
+			Address:     target.address,
 			Subscribers: others,
 		})
 		if err != nil {
@@ -85,13 +99,18 @@ func runIsolation(t *trial, size size, rival rival) (figures, error) {
 	if err != nil {
 		return figures{}, err
 	}
-	t.effect = func(s snapshot) error { return misbehaved(s.Status, rival.Crowd, others) }
+	if !rival.Elsewhere {
+		t.effect = func(s snapshot) error { return misbehaved(s.Status, rival.Crowd, others) }
+	}
 	f, err := t.measure([]*process{publisher}, reader, publisher)
 	if err != nil {
 		return f, err
 	}
 	if crowd != nil {
-		return f, crowd.complaint()
+		err = crowd.complaint()
+	}
+	if err != nil || crowd != nil && !rival.Elsewhere {
+		return f, err
 	}
 	if st := f.Status; st.Lost+st.Refused+st.Malformed > 0 {
 		return f, fmt.Errorf("nobody misbehaved: %d fell behind, %d connections refused, %d messages malformed", st.Lost, st.Refused, st.Malformed)

@@ -13,11 +13,13 @@ type target struct {
 type targetKind int
 
 const (
-	atMost  targetKind = iota // ratio to the best of the others
-	atLeast                   // ratio to the best of the others
-	reaches                   // alone
-	exceeds                   // at most so much more than the best of the others; bytes
-	none                      // alone, and of all runs together, valid or not
+	atMost     targetKind = iota // ratio to the best of the others
+	atMostTwin                   // ratio to the twin, if there is one, else to the best of the others
+	atLeast                      // ratio to the best of the others
+	compares                     // ratio to the best of the others, where there is a twin: no target
+	reaches                      // alone
+	exceeds                      // at most so much more than the best of the others; bytes
+	none                         // alone, and of all runs together, valid or not
 )
 
 // verdict is a target with what was measured.
@@ -43,6 +45,7 @@ type contest struct {
 	judged   *row   // nil if it didn't take part
 	others   []*row
 	opponent string // what the others are called together
+	twin     *row   // the same situation, but for what is judged; nil: none
 }
 
 // judge compares with the best of the others, medians of valid runs.
@@ -63,7 +66,11 @@ func (t target) judge(c contest) verdict {
 		v.Ratio, v.Met = v.Figure, v.Figure >= t.limit
 		return v
 	}
-	for _, r := range c.others {
+	others := c.others
+	if t.kind == atMostTwin && c.twin != nil {
+		others = []*row{c.twin}
+	}
+	for _, r := range others {
 		if len(r.valid()) == 0 {
 			continue
 		}
@@ -78,8 +85,10 @@ func (t target) judge(c contest) verdict {
 	}
 	v.Ratio = v.Figure / v.Other
 	switch t.kind {
-	case atMost:
+	case atMost, atMostTwin:
 		v.Met = v.Ratio <= t.limit
+	case compares:
+		v.Met = true
 	case atLeast:
 		v.Met = v.Ratio >= t.limit
 	case exceeds:
@@ -108,8 +117,10 @@ func (t target) judgeAll(c contest, v verdict) verdict {
 
 func (t target) String() string {
 	switch t.kind {
-	case atMost:
+	case atMost, atMostTwin:
 		return fmt.Sprintf("<= %.2f", t.limit)
+	case compares:
+		return "none"
 	case reaches:
 		return ">= " + count(t.limit)
 	case exceeds:
@@ -126,6 +137,8 @@ func (v verdict) String() string {
 		return fmt.Sprintf("%s: %s, target %s: MISSING", v.What, v.Missing, v.Target)
 	case v.Against == "":
 		return fmt.Sprintf("%s: %s %s, target %s: %s", v.What, v.Rival, count(v.Figure), v.Target, metWord(v.Met))
+	case v.kind == compares:
+		return fmt.Sprintf("%s: %s / %s = %.3f", v.What, v.Rival, v.Against, v.Ratio)
 	case v.kind == exceeds:
 		return fmt.Sprintf("%s: %s - %s = %s MB, target %s: %s",
 			v.What, v.Rival, v.Against, mega(v.Figure-v.Other), v.Target, metWord(v.Met))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ type trial struct {
 	dir      string   // for sockets
 	progress *os.File // shared memory, see tally.go
 	children []*process
+	aside    []*process // publishers that nobody measures
 
 	// effect says why the window can't end yet, by a look at the billed
 	// process; nil: it ends when its time is over.
@@ -132,7 +134,7 @@ func (t *trial) begin(senders []*process, receiver *process) error {
 	if err := t.awaitWhole(receiver, msgFlowing); err != nil {
 		return err
 	}
-	for _, p := range senders {
+	for _, p := range slices.Concat(senders, t.aside) {
 		if err := p.tell(message{Kind: msgFull}); err != nil {
 			return err
 		}

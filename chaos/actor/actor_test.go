@@ -185,11 +185,11 @@ func count(rs []validator.Record, kind validator.Kind) int {
 	return n
 }
 
-// pythonWorker runs the worker on libzmq as a process.
-func pythonWorker(t *testing.T, cfg WorkerConfig) func(in io.Reader, out io.Writer) error {
+// pythonActor runs an actor on libzmq as a process.
+func pythonActor(t *testing.T, program []byte, cfg any) func(in io.Reader, out io.Writer) error {
 	t.Helper()
-	script := filepath.Join(t.TempDir(), "worker.py")
-	if err := os.WriteFile(script, PythonWorker, 0o600); err != nil {
+	script := filepath.Join(t.TempDir(), "actor.py")
+	if err := os.WriteFile(script, program, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	arg, err := json.Marshal(cfg)
@@ -225,7 +225,7 @@ func TestActors(t *testing.T) {
 			}
 			act := func(in io.Reader, out io.Writer) error { return RunWorker(t.Context(), worker, in, out) }
 			if kind == "python" {
-				act = pythonWorker(t, worker)
+				act = pythonActor(t, PythonWorker, worker)
 			}
 			n := r.run(t, func(in io.Reader, out io.Writer) error {
 				return RunNode(t.Context(), NodeConfig{
@@ -273,6 +273,60 @@ func TestActors(t *testing.T) {
 				t.Error(v)
 			}
 		})
+	}
+}
+
+// A node on libzmq does what it says as well, and hears of all that it holds.
+func TestPythonNode(t *testing.T) {
+	socket, uri := serve(t)
+	var r records
+	worker := WorkerConfig{Name: "w1.1", Publisher: "p", Socket: socket, Size: 100, Seed: 1, Topics: []string{"a"}}
+	n := r.run(t, pythonActor(t, PythonNode, NodeConfig{Name: "n1.1", Node: "n1", Connect: [][]string{{uri}}, Topics: []string{"a", "b"}}))
+	w := r.run(t, func(in io.Reader, out io.Writer) error { return RunWorker(t.Context(), worker, in, out) })
+	r.until(t, "its subscriptions to count", func(rs []validator.Record) bool { return count(rs, validator.KindSubscribed) == 2 })
+	for _, topic := range []string{"a", "ab", "b"} { // one begins with another, and is not held
+		w.order(t, Order{Do: DoBurst, Topic: topic, N: 10, Size: 100})
+	}
+	r.until(t, "all events", func(rs []validator.Record) bool { return count(rs, validator.KindEvent) == 20 })
+	n.order(t, Order{Do: DoMark})
+	n.quit(t)
+	w.quit(t)
+	c := validator.New(validator.Params{Within: atMost, Lag: time.Second, All: "D"})
+	for _, rec := range r.all {
+		c.Add(rec)
+	}
+	result := c.Check(Now() + 2*atMost)
+	for _, v := range result.Violations {
+		t.Error(v)
+	}
+	if result.Owed != 20 {
+		t.Errorf("%d events owed, want 20", result.Owed)
+	}
+}
+
+// A handler that is told to fail is called again for what it failed on, when it
+// does not any more; and a worker without a rate does what it is told only.
+func TestFail(t *testing.T) {
+	socket, uri := serve(t)
+	var r records
+	worker := WorkerConfig{Name: "w1.1", Publisher: "p", Socket: socket, Size: 100, Topics: []string{"a"}}
+	n := r.run(t, func(in io.Reader, out io.Writer) error {
+		return RunNode(t.Context(), NodeConfig{Name: "n1.1", Node: "n1", Connect: [][]string{{uri}}, Topics: []string{"a"}}, in, out)
+	})
+	w := r.run(t, func(in io.Reader, out io.Writer) error { return RunWorker(t.Context(), worker, in, out) })
+	n.order(t, Order{Do: DoPause})
+	r.until(t, "its subscription to count", func(rs []validator.Record) bool { return count(rs, validator.KindSubscribed) == 1 })
+	n.order(t, Order{Do: DoFail, N: 1})
+	w.order(t, Order{Do: DoBurst, Topic: "a", N: 1, Size: 100})
+	w.order(t, Order{Do: DoMark})
+	n.order(t, Order{Do: DoFail})
+	r.until(t, "a resync, or the event", func(rs []validator.Record) bool {
+		return count(rs, validator.KindResync)+count(rs, validator.KindEvent) == 1
+	})
+	n.quit(t)
+	w.quit(t)
+	if accepted := count(r.all, validator.KindAccept); accepted != 1 {
+		t.Errorf("%d events accepted, want 1", accepted)
 	}
 }
 

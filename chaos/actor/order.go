@@ -22,6 +22,9 @@ const (
 	DoBurst = "burst"
 	// DoSlow: a node's handlers take Millis for each event; 0: as before.
 	DoSlow = "slow"
+	// DoFail: a node's handlers fail, and log nothing of it, if N is not 0; 0: as
+	// before.
+	DoFail = "fail"
 	// DoMark: answer. What was written before it, was done before.
 	DoMark = "mark"
 	// DoQuit: end in order.

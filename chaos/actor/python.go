@@ -7,3 +7,10 @@ import _ "embed"
 //
 //go:embed worker.py
 var PythonWorker []byte
+
+// PythonNode is a program that does what RunNode does, as unmodified nodes are: SUB
+// of libzmq, that knows of no numbers and never hears of its own reconnects. It has
+// one session, and does not churn.
+//
+//go:embed node.py
+var PythonNode []byte

@@ -4,9 +4,11 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern"
@@ -29,6 +31,7 @@ type session struct {
 	log  *log
 	sub  *wyvern.Subscriber
 	pace pace // of the handler
+	fail atomic.Bool
 
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup // run
@@ -86,8 +89,14 @@ func openSession(ctx context.Context, cfg NodeConfig, i int, log *log, logger *s
 	return s, nil
 }
 
+// errFail is what a handler returns that was told to fail.
+var errFail = errors.New("told to fail")
+
 // handle is the handler: it logs what it sees.
 func (s *session) handle(ctx context.Context, e wyvern.Event) error {
+	if s.fail.Load() {
+		return errFail
+	}
 	r := validator.Record{
 		Kind: validator.KindEvent, At: int64(Now()), Session: s.name,
 		Publisher: e.Publisher, Epoch: e.Epoch, Seq: e.Seq, Topic: e.Topic,
@@ -232,8 +241,12 @@ func (s *session) settle(ctx context.Context) {
 
 // obey carries out an order.
 func (s *session) obey(ctx context.Context, o Order) {
-	if o.Do == DoSlow {
+	switch o.Do {
+	case DoSlow:
 		s.pace.set(time.Duration(o.Millis) * time.Millisecond)
+		return
+	case DoFail:
+		s.fail.Store(o.N != 0)
 		return
 	}
 	r := request{o, make(chan struct{})}

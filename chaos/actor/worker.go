@@ -24,8 +24,9 @@ type WorkerConfig struct {
 	Name      string   `json:"name"`      // of this process: no other has or had it
 	Publisher string   `json:"publisher"` // the service that it belongs to
 	Socket    string   `json:"socket"`    // where that is reached
-	Topics    []string `json:"topics"`    // each half as busy as the one before
-	Rate      float64  `json:"rate"`      // events per second
+	Topics    []string `json:"topics"`    // each half as busy as the one before,
+	Even      bool     `json:"even"`      // or all the same
+	Rate      float64  `json:"rate"`      // events per second; 0: only what it is told to
 	Size      int      `json:"size"`      // the most that a value has, in bytes
 	Seed      uint64   `json:"seed"`
 }
@@ -98,6 +99,9 @@ func RunWorker(ctx context.Context, cfg WorkerConfig, in io.Reader, out io.Write
 // all before it is done.
 func (w *worker) run(ctx context.Context, orders <-chan Order) {
 	tick := time.NewTimer(0)
+	if w.Rate <= 0 {
+		tick.Stop()
+	}
 	defer tick.Stop()
 	for {
 		select {
@@ -130,6 +134,9 @@ func (w *worker) run(ctx context.Context, orders <-chan Order) {
 
 // topic chooses one: the later in the list, the more quiet.
 func (w *worker) topic() string {
+	if w.Even {
+		return w.Topics[w.random.IntN(len(w.Topics))]
+	}
 	for _, topic := range w.Topics[:len(w.Topics)-1] {
 		if w.random.IntN(2) == 0 {
 			return topic

@@ -144,8 +144,15 @@ func (c *campaign) round(ctx context.Context, round int) error {
 	before := c.summary.Confirmed()
 	for i, lane := range s.Lanes {
 		wg.Go(func() {
+			free := begin
 			for _, f := range lane {
-				sleep(ctx, time.Until(begin.Add(f.At)))
+				// One that takes longer than planned, on a machine that is busy,
+				// must not be followed at once by the next.
+				at := begin.Add(f.At)
+				if at.Before(free) {
+					at = free
+				}
+				sleep(ctx, time.Until(at))
 				if ctx.Err() != nil {
 					return
 				}
@@ -156,6 +163,7 @@ func (c *campaign) round(ctx context.Context, round int) error {
 					return
 				}
 				c.summary.fault(f.Kind, p)
+				free = time.Now().Add(leastPause)
 			}
 		})
 	}

@@ -25,6 +25,7 @@ type node struct {
 	sys    *system
 	index  int
 	groups [][]*proxy.Proxy
+	twins  []*proxy.Proxy // by which the services are reached as well
 }
 
 func (s *system) newNode(i int) (*node, error) {
@@ -32,14 +33,23 @@ func (s *system) newNode(i int) (*node, error) {
 	for range s.shape.Groups {
 		var group []*proxy.Proxy
 		for _, svc := range s.services {
-			p, err := proxy.Listen(proxy.Endpoint{Network: "tcp", Address: "127.0.0.1:0"},
-				proxy.Endpoint{Network: "tcp", Address: svc.address}, proxy.Options{ZMTP: true})
+			p, err := link(svc)
 			if err != nil {
 				return nil, err
 			}
 			group = append(group, p)
 		}
 		n.groups = append(n.groups, group)
+	}
+	for _, svc := range s.services {
+		if !s.shape.Twice {
+			break
+		}
+		p, err := link(svc)
+		if err != nil {
+			return nil, err
+		}
+		n.twins = append(n.twins, p)
 	}
 	return n, nil
 }
@@ -57,7 +67,7 @@ func (n *node) start() error {
 	}
 	for _, group := range n.groups {
 		var uris []string
-		for _, p := range group {
+		for _, p := range slices.Concat(group, n.twins) {
 			uris = append(uris, "tcp://"+p.Addr().String())
 		}
 		cfg.Connect = append(cfg.Connect, uris)
@@ -66,7 +76,11 @@ func (n *node) start() error {
 	if err != nil {
 		return err
 	}
-	p, err := n.sys.spawn(name, n.name, n.sys.programs.Self, "node", string(arg))
+	program, args := n.sys.programs.Self, []string{"node", string(arg)}
+	if shape.Foreign {
+		program, args = n.sys.programs.Python, []string{n.sys.nodePy, string(arg)}
+	}
+	p, err := n.sys.spawn(name, n.name, program, args...)
 	if err != nil {
 		return err
 	}
@@ -92,7 +106,7 @@ func (n *node) kill() bool {
 
 func (n *node) close() {
 	n.part.close()
-	for _, p := range n.proxies() {
+	for _, p := range slices.Concat(n.proxies(), n.twins) {
 		p.Close()
 	}
 }

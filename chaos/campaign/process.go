@@ -59,6 +59,9 @@ func (s *system) spawn(name, text, program string, args ...string) (*process, er
 		}
 	}
 	p.cmd.Env = append(p.cmd.Env, "PYTHONDONTWRITEBYTECODE=1", "GORACE=atexit_sleep_ms=0")
+	if s.plant != "" {
+		p.cmd.Env = append(p.cmd.Env, "WYVERN_PLANT="+s.plant, "WYVERN_PLANT_CLOCK="+s.clock())
+	}
 	stdin, err1 := p.cmd.StdinPipe()
 	stdout, err2 := p.cmd.StdoutPipe()
 	stderr, err3 := p.cmd.StderrPipe()

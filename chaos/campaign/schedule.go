@@ -39,6 +39,7 @@ const (
 	LinkThrottle   Kind = "link-throttle"
 	LinkSlice      Kind = "link-slice"
 	LinkSwallow    Kind = "link-swallow" // one event is taken out of the stream
+	LinkDead       Kind = "link-dead"    // the connection is dead for ever, and no side is told
 	IPCDelay       Kind = "ipc-delay"
 	IPCThrottle    Kind = "ipc-throttle"
 	IPCSlice       Kind = "ipc-slice"
@@ -48,7 +49,7 @@ const (
 var Kinds = []Kind{
 	ServiceKill, ServiceFull, ServiceRestart, ServiceStop, ServiceFiles, Overflow, WorkerKill, WorkerStop,
 	NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeStall, NodeFiles,
-	LinkCut, LinkReset, LinkRefuse, LinkHole01, LinkHole1, LinkHole6, LinkDelay, LinkThrottle, LinkSlice, LinkSwallow,
+	LinkCut, LinkReset, LinkRefuse, LinkHole01, LinkHole1, LinkHole6, LinkDelay, LinkThrottle, LinkSlice, LinkSwallow, LinkDead,
 	IPCDelay, IPCThrottle, IPCSlice,
 }
 
@@ -134,6 +135,7 @@ var (
 		{LinkThrottle, 1, 500 * ms, 1500 * ms},
 		{LinkSlice, 1, 200 * ms, 500 * ms},
 		{LinkSwallow, 2, 1000 * ms, 1000 * ms},
+		{LinkDead, 1, 0, 0},
 	}
 	ipcOptions = []option{
 		{IPCDelay, 1, 300 * ms, 1000 * ms},

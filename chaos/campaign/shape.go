@@ -16,6 +16,9 @@ type Shape struct {
 	// Sessions is how many subscribers each node process has, Groups how many
 	// proxies they share to each service.
 	Sessions, Groups int
+	// Twice: nodes reach each service at two addresses. Foreign: they are on
+	// libzmq.
+	Twice, Foreign bool
 	// Defaults: they have the driver's own settings, and services theirs.
 	Defaults bool
 	// Fixed are the topics that every node holds, besides TopicAll, and the first
@@ -25,8 +28,13 @@ type Shape struct {
 	// often it takes and drops some.
 	Some  int
 	Churn time.Duration
-	// Rate is how many events each worker publishes in a second, Size the most
-	// that the value of one has.
+	// Narrow: nobody publishes on TopicAll, or holds it: what is told of that topic
+	// covers everything.
+	Narrow bool
+	// Even: all topics are as busy.
+	Even bool
+	// Rate is how many events each worker publishes in a second, 0: only what it is
+	// told to; Size the most that the value of one has.
 	Rate float64
 	Size int
 	// Retention is the services', in bytes.
@@ -81,12 +89,20 @@ const topicAll = "D"
 // subscriber would be told of everything else that it missed.
 func (s *Shape) topics(worker int) []string {
 	all := append(slices.Clone(s.Fixed), s.Pool...)
+	if s.Narrow {
+		return all
+	}
 	by := worker * 3 % len(all)
 	return slices.Concat(all[by:], all[:by], []string{topicAll})
 }
 
 // held are the topics that a node holds for ever.
-func (s *Shape) held(own string) []string { return slices.Concat(s.Fixed, []string{topicAll, own}) }
+func (s *Shape) held(own string) []string {
+	if s.Narrow {
+		return slices.Concat(s.Fixed, []string{own})
+	}
+	return slices.Concat(s.Fixed, []string{topicAll, own})
+}
 
 // SoakShape is a healthy system with many subscribers, at default settings.
 func SoakShape(python bool) Shape {

@@ -65,6 +65,9 @@ func (s *system) hits(f Fault) []string {
 	case NodeKill, NodeQuit, NodeStop, NodeStopLong, NodeSlow, NodeStall, NodeFiles:
 		return []string{s.nodes[f.Target].name}
 	}
+	if names := s.aimedAt(f); names != nil {
+		return names
+	}
 	return s.nodes[f.Target].links(f.Group, s.services[f.Service])
 }
 
@@ -104,6 +107,9 @@ func (s *system) carryOut(ctx context.Context, f Fault) (proof, error) {
 	}
 	if f.Kind == LinkSwallow {
 		return s.swallow(ctx, f), nil
+	}
+	if p, ok, err := s.aimed(ctx, f); ok {
+		return p, err
 	}
 	return breakProxy(ctx, s.nodes[f.Target].groups[f.Group][f.Service], f), nil
 }

@@ -32,6 +32,9 @@ func breakProxy(ctx context.Context, p *proxy.Proxy, f Fault) proof {
 	case LinkReset:
 		n := p.Reset()
 		return proven(n > 0, "%d connections reset", n)
+	case LinkDead:
+		n := p.Strand()
+		return proven(n > 0, "%d connections are dead", n)
 	case LinkRefuse:
 		p.Refuse(true)
 		ended := p.Reset()

@@ -38,6 +38,10 @@ type system struct {
 	workers  []*worker
 	nodes    []*node
 	script   string // of workers on libzmq
+	nodePy   string // of nodes on libzmq
+	plant    string // the bug that processes have
+	others   []*process
+	poisoned uint64 // messages that were no events
 
 	stalls       atomic.Int64 // of the machine
 	stopWatching context.CancelFunc
@@ -54,8 +58,9 @@ func newSystem(programs Programs, shape Shape, seed uint64, logs string) (*syste
 		return nil, err
 	}
 	s := &system{programs: programs, shape: shape, seed: seed, dir: dir, spawner: newSpawner(), journal: newJournal(logs), ports: make(map[int]bool)}
-	s.script = filepath.Join(dir, "worker.py")
-	if err := os.WriteFile(s.script, actor.PythonWorker, 0o600); err != nil {
+	s.script, s.nodePy = filepath.Join(dir, "worker.py"), filepath.Join(dir, "node.py")
+	err = os.WriteFile(s.script, actor.PythonWorker, 0o600)
+	if err = errors.Join(err, os.WriteFile(s.nodePy, actor.PythonNode, 0o600)); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	for i := range shape.Services {
@@ -170,6 +175,9 @@ func (s *system) close() error {
 	}
 	for _, n := range s.nodes {
 		n.close()
+	}
+	for _, p := range s.others {
+		p.kill()
 	}
 	s.wg.Wait()
 	s.spawner.close()

@@ -38,7 +38,7 @@ func (w *worker) start() error {
 	name := w.next()
 	cfg := actor.WorkerConfig{
 		Name: name, Publisher: w.service.id, Socket: w.service.socket,
-		Topics: w.sys.shape.topics(w.index), Rate: w.sys.shape.Rate, Size: w.sys.shape.Size,
+		Topics: w.sys.shape.topics(w.index), Even: w.sys.shape.Even, Rate: w.sys.shape.Rate, Size: w.sys.shape.Size,
 		Seed: w.sys.seed + uint64(w.index)<<32 + uint64(w.count),
 	}
 	if w.proxy != nil {

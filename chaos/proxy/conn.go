@@ -16,6 +16,8 @@ type conn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 
+	stranded bool // guarded by proxy.mu
+
 	mu    sync.Mutex
 	out   net.Conn // to the target; nil until there is one
 	ended bool
@@ -216,7 +218,7 @@ func (f *flow) pass(p []byte) bool {
 func (f *flow) gate(size int) (Rule, bool) {
 	counted := false
 	for {
-		rule, changed := f.conn.proxy.rule(f.direction)
+		rule, changed := f.conn.proxy.ruleOf(f.conn, f.direction)
 		if !rule.Hold {
 			return rule, true
 		}

@@ -106,6 +106,20 @@ func (p *Proxy) Cut() int { return p.end(false) }
 // returns how many.
 func (p *Proxy) Reset() int { return p.end(true) }
 
+// Strand makes the connections that there are dead for ever, and returns how many:
+// nothing passes any more, either way, and no side is told, as when something in
+// between has forgotten them, until Cut, Reset or Close. Those that are begun later
+// pass.
+func (p *Proxy) Strand() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		c.stranded = true
+	}
+	p.notifyLocked()
+	return len(p.conns)
+}
+
 // Counts returns what it did so far.
 func (p *Proxy) Counts() Counts {
 	p.mu.Lock()
@@ -215,6 +229,15 @@ func (p *Proxy) rule(d Direction) (Rule, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.rules[d>>1], p.changed
+}
+
+// ruleOf is rule for a connection: one that is stranded is held for ever.
+func (p *Proxy) ruleOf(c *conn, d Direction) (Rule, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.rules[d>>1]
+	r.Hold = r.Hold || c.stranded
+	return r, p.changed
 }
 
 // armed says whether a message is to be swallowed.

@@ -212,6 +212,32 @@ func TestBlackHoleHidesTheEnd(t *testing.T) {
 	})
 }
 
+// A connection that is stranded is dead, and neither side is told; others live.
+func TestStrand(t *testing.T) {
+	both(t, func(t *testing.T, p *Proxy) {
+		c := dial(t, p)
+		ask(t, c, "before")
+		if n := p.Strand(); n != 1 {
+			t.Errorf("%d connections are stranded, want 1", n)
+		}
+		if _, err := io.WriteString(c, "after"); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "bytes are withheld", func() bool { return p.Counts().Withheld == 5 })
+		ask(t, dial(t, p), "another")
+		p.Heal()
+		if err := c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read %d bytes, %v", n, err)
+		}
+		if n := p.Reset(); n != 2 {
+			t.Errorf("%d connections reset, want 2", n)
+		}
+	})
+}
+
 func TestCut(t *testing.T) {
 	both(t, func(t *testing.T, p *Proxy) {
 		c := dial(t, p)

@@ -101,7 +101,9 @@ func (c *Checker) Add(r Record) {
 		if c.sessions[r.Session] != nil {
 			c.broken(&r, "the session was opened before")
 		}
-		c.sessions[r.Session] = newSession(c, r.Session, cmp.Or(r.Node, r.Session))
+		s := newSession(c, r.Session, cmp.Or(r.Node, r.Session))
+		s.unnumbered = r.Unnumbered
+		c.sessions[r.Session] = s
 	case KindFault:
 		c.faults.add(&fault{r.Fault, r.At, r.End, r.On, r.Confirmed, r.Proof})
 	case KindCount:

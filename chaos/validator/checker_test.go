@@ -182,6 +182,20 @@ func TestContradictions(t *testing.T) {
 	})
 }
 
+// Of a session without numbers only the workers' own counts say what came twice or
+// in another order; what it missed it has to be told of as everybody.
+func TestUnnumbered(t *testing.T) {
+	bare := func(r *Record) { r.Publisher, r.Epoch, r.Seq = "", 0, 0 }
+	some := log(open(func(r *Record) { r.Unnumbered = true }), hold(10, "a"), acc(20, "a", 1), acc(20, "a", 2), acc(20, "a", 3), ev(21, "a", 1, bare))
+	run(t, params(), []logCase{
+		{"all of them", log(some, ev(22, "a", 2, bare), ev(23, "a", 3, bare)), nil},
+		{"a gap that is told later", log(some, ev(22, "a", 3, bare), resync(900, "a", "", bare)), nil},
+		{"a gap that is not told", log(some, ev(22, "a", 3, bare)), []string{Notice}},
+		{"twice", log(some, ev(22, "a", 2, bare), ev(23, "a", 2, bare), ev(24, "a", 3, bare)), []string{Unique}},
+		{"in another order", log(some, ev(22, "a", 3, bare), ev(23, "a", 2, bare)), []string{Ordered}},
+	})
+}
+
 // A run that is checked piece by piece gives the same as one that is checked as a
 // whole, also when each piece has a Checker of its own.
 func TestPieces(t *testing.T) {

@@ -21,7 +21,8 @@ const (
 	// Epoch and Seq are set when it was published as an event of its own.
 	KindResync Kind = "resync"
 
-	// KindOpen: Session began, on Node.
+	// KindOpen: Session began, on Node. Unnumbered: it is told of losses beside the
+	// stream of numbers, so that those can't be held against it.
 	KindOpen Kind = "open"
 	// KindClosed: Close of Session has returned.
 	KindClosed Kind = "closed"
@@ -71,6 +72,8 @@ type Record struct {
 	On        []string `json:"on,omitempty"`
 	Confirmed bool     `json:"confirmed,omitempty"`
 	Proof     string   `json:"proof,omitempty"`
+
+	Unnumbered bool `json:"unnumbered,omitempty"`
 }
 
 // Parse reads one line.

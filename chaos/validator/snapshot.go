@@ -6,7 +6,7 @@ package validator
 func (c *Checker) Snapshot() []Record {
 	var rs []Record
 	for _, s := range c.sessions {
-		rs = append(rs, Record{Kind: KindOpen, Session: s.name, Node: s.node})
+		rs = append(rs, Record{Kind: KindOpen, Session: s.name, Node: s.node, Unnumbered: s.unnumbered})
 		for topic, ws := range s.topics {
 			for _, w := range ws {
 				add := func(kind Kind, at int64) {

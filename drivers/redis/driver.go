@@ -34,8 +34,8 @@ func (d Driver) Capabilities() driver.Capabilities {
 		MaxPayload: defaultBulk,
 	}
 	if d.Streams {
-		// Each topic in order, but not what came on several.
-		c.Name, c.Ordered, c.Persistent, c.Resumes = "redis streams", false, true, true
+		c.Name, c.Persistent, c.Resumes = "redis streams", true, true
+		c.Ordered, c.OrderedByTopic = false, true
 	}
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
 // history is what a subscriber knows of one publisher across connections: where
@@ -47,7 +48,7 @@ func newHistory(id string) *history { return &history{id: id} }
 // it is to be resumed. marks: the publisher can. held are all topics held,
 // token is that of what will be asked first.
 func (h *history) connect(epoch uint64, marks bool, held map[string]struct{}, token uint64) (resume bool) {
-	first, same := !h.known, epoch == h.epoch
+	first, same := !h.known, epoch == h.epoch || plant.On(plant.ResumeOtherServer)
 	inForce := len(held) > len(h.wanted.topics)
 	h.known, h.epoch, h.marks, h.first, h.gone = true, epoch, marks, token, false
 	if !first && same && marks && h.marked && !h.suspect && inForce {
@@ -142,7 +143,7 @@ func (h *history) from(how byte, head uint64) (missed bool) {
 // which got were received. It says whether these agree; if not, the connection
 // is worth nothing. caught: what is to be asked for can be asked for.
 func (h *history) markAt(offset, messages, got uint64) (ok, caught bool) {
-	if messages != got {
+	if messages != got && !plant.On(plant.CountIgnored) {
 		return false, false
 	}
 	h.mark, h.marked = offset, true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
@@ -33,6 +34,7 @@ type line struct {
 func (l *line) run() {
 	s := l.sub
 	pause := &backoff.Backoff{Min: s.cfg.ReconnectMin, Max: s.cfg.ReconnectMax}
+	vain := 0 // of a planted bug
 	for l.ctx.Err() == nil {
 		began := clock()
 		up, err := l.connect()
@@ -64,6 +66,11 @@ func (l *line) run() {
 			s.cfg.Log.Info("publisher lost", "uri", l.target.String(), "reason", err)
 		default:
 			s.cfg.Log.Debug("publisher not reached", "uri", l.target.String(), "reason", err)
+			if plant.On(plant.ConnectGivesUp) {
+				if vain++; vain == 5 {
+					return
+				}
+			}
 		}
 		if await(l.ctx, pause.Next()) != nil {
 			return
@@ -107,7 +114,7 @@ func (l *line) connect() (up bool, err error) {
 // identity returns who is at the other end of a fresh connection.
 func (l *line) identity(k *link) (id string, epoch uint64) {
 	id, _ = k.peer.Properties.Get(propertyID)
-	if id == "" {
+	if id == "" || plant.On(plant.TwoAddresses) {
 		id = l.target.String()
 	}
 	if text, ok := k.peer.Properties.Get(propertyEpoch); ok {
@@ -154,10 +161,13 @@ func (l *line) beginLocked(k *link, epoch uint64) (resumed bool) {
 	h.line = l
 	l.link, l.why, l.twin = k, nil, false
 	l.source = &driver.Source{Publisher: h.id, Epoch: epoch, Address: l.target.String()}
-	resumed = h.connect(epoch, epoch != 0 && k.resumes, s.topics, s.token+1)
+	resumed = h.connect(epoch, (epoch != 0 || plant.On(plant.EmptyEpoch)) && k.resumes, s.topics, s.token+1)
 	if resumed {
 		p := appendResume(nil, epoch, h.mark)
-		for _, t := range h.old(s.topics) {
+		for i, t := range h.old(s.topics) {
+			if plant.On(plant.ResubscribeDrops) && i >= plantedMark {
+				break
+			}
 			p = zmtp.AppendSubscribe(p, k.peer.Minor, []byte(t))
 		}
 		p = zmtp.AppendCommand(p, commandGo, nil)
@@ -199,16 +209,22 @@ func pingToken(dst []byte, token uint64) []byte {
 	return zmtp.AppendPing(dst, 0, context[:])
 }
 
+// plantedMark is how many subscriptions at once a planted bug lets pass.
+const plantedMark = 4
+
 // askLocked requests what was not asked for yet, and a sign that the request
 // arrived.
 func (l *line) askLocked() {
 	k, s := l.link, l.sub
 	s.token++
 	var p []byte
-	for _, t := range l.history.wanted.take(s.token) {
+	for i, t := range l.history.wanted.take(s.token) {
+		if plant.On(plant.ResubscribeDrops) && l.history.start != driver.NoNotice && i >= plantedMark {
+			break
+		}
 		p = zmtp.AppendSubscribe(p, k.peer.Minor, []byte(t))
 	}
-	if k.pings.Load() {
+	if k.pings.Load() && !plant.On(plant.ConfirmedEarly) {
 		p = pingToken(p, s.token)
 	} else {
 		// It can't confirm: that the request was made has to do.
@@ -284,7 +300,7 @@ func (l *line) confirmLocked(token uint64) (notices []driver.Message) {
 		notices = append(notices, driver.Message{Topic: []byte(t), Notice: driver.Gap, Source: l.source})
 	}
 	for _, t := range others {
-		if s.awaited[t] == 0 {
+		if s.awaited[t] == 0 && !plant.On(plant.ConfirmedUntold) {
 			s.late = append(s.late, driver.Message{Topic: []byte(t), Notice: driver.Confirmed, Source: l.source})
 		}
 	}

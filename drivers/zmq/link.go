@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
@@ -64,7 +65,7 @@ type link struct {
 // began is the origin of the links' clock.
 var began = time.Now()
 
-func clock() int64 { return int64(time.Since(began)) + 1 }
+func clock() int64 { return int64(plant.Since(began)) + 1 }
 
 func newLink(conn net.Conn, cfg *driver.Config, peer zmtp.Peer) *link {
 	l := &link{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
@@ -37,7 +38,7 @@ func ours(cfg *driver.Config) zmtp.Metadata {
 	if cfg.ID != "" {
 		m = append(m, zmtp.Property{Name: propertyID, Value: cfg.ID})
 	}
-	if cfg.Epoch != 0 {
+	if cfg.Epoch != 0 && !plant.On(plant.EmptyEpoch) {
 		m = append(m, zmtp.Property{Name: propertyEpoch, Value: fmt.Sprintf("%016x", cfg.Epoch)})
 	}
 	return m

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/internal/fanlog"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
@@ -29,7 +30,7 @@ func (h *peer) subscribeNode(s *fanlog.Session, text string) error {
 		return err
 	}
 	cfg := &h.pub.cfg
-	if cfg.Resync == nil || cfg.NoReconnectSync {
+	if cfg.Resync == nil || cfg.NoReconnectSync || plant.On(plant.RemadeUntold) {
 		return nil
 	}
 	now := time.Now()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/internal/fanlog"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
@@ -159,7 +160,7 @@ func (h *peer) command(s *fanlog.Session, body []byte) error {
 		h.ttl, h.pings = ttl, true
 		h.scratch = zmtp.AppendPong(h.scratch[:0], context)
 		if h.begun && h.resumes {
-			if offset, messages, whole := s.Position(); whole {
+			if offset, messages, whole := s.Position(); whole && !h.plantedSilence(offset) {
 				h.scratch = appendMark(h.scratch, offset, messages)
 			}
 		}
@@ -184,6 +185,17 @@ func (h *peer) command(s *fanlog.Session, body []byte) error {
 	return nil // unknown commands are ignored
 }
 
+// plantedSilence says whether a planted bug answers a heartbeat without a mark:
+// always, or while there are events.
+func (h *peer) plantedSilence(offset uint64) bool {
+	if plant.On(plant.MarkWhenIdle) {
+		before := h.offset
+		h.offset = offset
+		return offset != before
+	}
+	return plant.On(plant.HeartbeatNoData)
+}
+
 // isResume says whether a frame is the command that asks to go on somewhere.
 func isResume(f zmtp.Frame) bool {
 	if !f.Command {
@@ -204,7 +216,8 @@ func (h *peer) goOn(s *fanlog.Session) error {
 	h.resume = false
 	head, _, _ := s.Position() // it is not active yet: that of the log
 	how := fromHead
-	if h.epoch == h.pub.cfg.Epoch && s.Resume(h.offset) {
+	known := h.epoch == h.pub.cfg.Epoch || plant.On(plant.EmptyEpoch) && h.epoch == 0
+	if known && (s.Resume(h.offset) || plant.On(plant.SkipUntold)) {
 		how = fromMark
 	}
 	h.begin(s)
@@ -259,6 +272,9 @@ func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 // for each of its subscriptions, to compare itself with the database.
 func (h *peer) Lost(s *fanlog.Session) {
 	h.pub.lostLog.Warn(h.pub.cfg.Log, "subscriber fell behind and lost events; told to resync", "peer", h.address)
+	if plant.On(plant.BehindUntold) {
+		return
+	}
 	if h.resumes {
 		offset, messages, _ := s.Position()
 		h.scratch = appendFrom(h.scratch[:0], fromHead, offset)

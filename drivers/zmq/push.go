@@ -11,6 +11,7 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 	"github.com/wyvern-pubsub/wyvern/internal/zmtp"
 )
 
@@ -310,6 +311,8 @@ func (p *pusher) feed(conn net.Conn) error {
 		p.written += n
 		p.sent += uint64(n)
 		switch {
+		case err != nil && plant.On(plant.PushForgets):
+			p.writing, p.written = nil, 0
 		case err != nil:
 			p.writing, p.written = unsent(batch, p.written), 0
 		case p.written == len(batch):

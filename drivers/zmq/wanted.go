@@ -1,5 +1,7 @@
 package zmq
 
+import "github.com/wyvern-pubsub/wyvern/internal/plant"
+
 // wanted are the topics that are held and not in force with one publisher. Each
 // is to be asked for, or asked for, or confirmed and waiting for the next mark.
 //
@@ -145,6 +147,10 @@ func (w *wanted) rely(topic string) {
 func (w *wanted) again() {
 	w.todo, w.asked, w.done = nil, nil, nil
 	for t, x := range w.topics {
+		if plant.On(plant.ResumeInFlight) && x.token != unasked {
+			delete(w.topics, t)
+			continue
+		}
 		w.topics[t] = want{unasked, x.relied || x.token == confirmed}
 		w.todo = append(w.todo, t)
 	}

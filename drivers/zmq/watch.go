@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
 // maxDormant bounds how many publishers are remembered that are gone and to
@@ -72,7 +73,7 @@ func (s *subscriber) watch(h *history) {
 		gone := !back && s.goneLocked(h)
 		id, epoch := h.id, h.epoch
 		s.mu.Unlock()
-		if gone {
+		if gone && !plant.On(plant.GoneUntold) {
 			s.cfg.Log.Warn("publisher gone", "id", id, "silent", s.cfg.LostAfter)
 			s.in.note([]driver.Message{{Notice: driver.Gone, Source: &driver.Source{Publisher: id, Epoch: epoch}}})
 		}

@@ -21,6 +21,8 @@ var decoders = []struct{ what, pkg, target string }{
 	{"a worker's or a publisher's stream, cut into messages", "drivers/zmq", "FuzzStream"},
 	{"what a subscriber asks", "drivers/zmq", "FuzzPeer"},
 	{"what many subscribers ask, of the index and the log", "internal/fanlog", "FuzzSessions"},
+	{"subjects of NATS, which others choose too", "drivers/nats", "FuzzSubject"},
+	{"what JetStream says of a message", "drivers/nats", "FuzzParseReply"},
 	{"events as JSON lines", ".", "FuzzEventJSON"},
 }
 

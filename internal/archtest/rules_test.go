@@ -34,7 +34,7 @@ var rules = []rule{
 	},
 	{
 		pkg:  "drivers/all",
-		ours: []string{"drivers/*"},
+		ours: []string{"drivers/*", "drivers/nats/embedded"},
 		why:  "it links every driver into a program and does nothing else",
 	},
 	{
@@ -42,6 +42,29 @@ var rules = []rule{
 		ours:  []string{"driver", "internal/*"},
 		third: []string{sys},
 		why:   "a driver moves payloads below the core: it knows neither the core nor another driver, and only its own client library",
+	},
+	{
+		pkg:   "drivers/etcd",
+		ours:  []string{"driver", "internal/*"},
+		third: []string{"go.etcd.io/etcd/client/v3", "go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "go.uber.org/zap"},
+		why:   "like drivers/zmq; the official client, the messages and the transport below it, for many watches on one stream, and the logger that it has to be given",
+	},
+	{
+		pkg:   "internal/testserver/etcdserver",
+		third: []string{"go.etcd.io/etcd", "go.uber.org/zap"},
+		why:   "tests run the real server: the product must not link it",
+	},
+	{
+		pkg:   "drivers/nats",
+		ours:  []string{"driver", "internal/*"},
+		third: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nkeys"},
+		why:   "a driver moves payloads below the core: it knows neither the core nor another driver, and only its own client library; not the server, which is ten times as large",
+	},
+	{
+		pkg:   "drivers/nats/embedded",
+		ours:  []string{"driver", "internal/*", "drivers/nats"},
+		third: []string{"github.com/nats-io/nats-server/v2"},
+		why:   "the driver nats with the server in the process: the one driver that builds on another",
 	},
 	{
 		pkg:  "drivers/*",
@@ -56,7 +79,7 @@ var rules = []rule{
 	},
 	{
 		pkg:   "service",
-		ours:  []string{".", "driver"},
+		ours:  []string{".", "driver", "internal/plant"},
 		third: []string{sys},
 		why:   "the publisher service is a library on the public API: what it needs and can't reach there, users can't reach either",
 	},
@@ -79,7 +102,7 @@ var rules = []rule{
 	},
 	{
 		pkg:   "internal/fanlog",
-		ours:  []string{"internal/eventloop"},
+		ours:  []string{"internal/eventloop", "internal/plant"},
 		third: []string{sys},
 		why:   "the shared log knows cursors and sockets, not what the bytes mean",
 	},
@@ -158,9 +181,9 @@ var rules = []rule{
 	},
 	{
 		pkg:   "chaos/campaign",
-		ours:  []string{".", "driver", "drivers/all", "chaos/*"},
+		ours:  []string{".", "driver", "drivers/all", "chaos/*", "internal/plant"},
 		third: []string{sys},
-		why:   "campaigns drive real processes, and see of the product what users see",
+		why:   "campaigns drive real processes, and see of the product what users see, but for the names of planted bugs",
 	},
 	{
 		pkg:   "chaos/cmd/*",

@@ -2,9 +2,13 @@ package fanlog
 
 import "time"
 
-// readTurn bounds how long a round reads before it writes. Who was not read is
-// the first in the next.
-const readTurn = time.Millisecond
+// readTurn bounds how long a round reads before it writes, and urgentTurn how
+// long when there is something to be written. Who was not read is the first in
+// the next.
+const (
+	readTurn   = time.Millisecond
+	urgentTurn = readTurn / 8
+)
 
 // Pause stops reading from the session until a point in time; when that has
 // passed, until the others had their turn. Input that was read already and that
@@ -56,14 +60,14 @@ func (l *loop) unpause() {
 }
 
 // readAll reads from those who may have sent something: in turns, and no longer
-// than readTurn.
+// than turnToRead.
 func (l *loop) readAll() {
 	if len(l.paused) > 0 {
 		l.unpause()
 	}
 	list := l.readable
 	read, kept := 0, 0
-	for began := time.Now(); read < len(list) && (read == 0 || time.Since(began) < readTurn); read++ {
+	for began := time.Now(); read < len(list) && (read == 0 || time.Since(began) < l.turnToRead()); read++ {
 		s := list[read]
 		if s.closed || s.paused {
 			continue
@@ -80,4 +84,12 @@ func (l *loop) readAll() {
 	rest = append(rest, list[:kept]...)
 	clear(list)
 	l.readable, l.turn = rest, list
+}
+
+// turnToRead is for how long a round may read now.
+func (l *loop) turnToRead() time.Duration {
+	if l.window.behind() {
+		return urgentTurn
+	}
+	return readTurn
 }

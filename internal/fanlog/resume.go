@@ -1,5 +1,7 @@
 package fanlog
 
+import "github.com/wyvern-pubsub/wyvern/internal/plant"
+
 // markEvery is how many bytes a session is sent between two marks.
 const markEvery = 128 << 10
 
@@ -38,6 +40,13 @@ func (s *Session) Position() (offset, messages uint64, whole bool) {
 	case !s.active || s.caught:
 		offset, whole = w.offset(w.head)
 		return offset, s.messages, whole
+	case plant.On(plant.MarkOvertakes):
+		messages = s.messages
+		if s.at.skip > 0 {
+			messages++
+		}
+		offset, whole = w.offset(w.head)
+		return offset, messages, whole
 	case s.at.skip > 0:
 		offset, whole = w.offset(next(s.at))
 		return offset, s.messages + 1, whole

@@ -1,4 +1,5 @@
-// Package plant puts known bugs back, to prove that the simulation finds them.
+// Package plant puts known bugs back, to prove that the simulation and the
+// campaigns find them.
 //
 // # Usage
 //

@@ -52,6 +52,11 @@ func TestPlanted(t *testing.T) {
 	defer plant.Set(plant.None)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-22s %-9s %s\n", "bug", "property", "seed")
+	for i, bug := range plant.Simulated {
+		if len(planted) != len(plant.Simulated) || planted[i].bug != bug {
+			t.Fatalf("the rows are not plant.Simulated, in its order: see row %d, %s", i, bug)
+		}
+	}
 	for _, c := range planted {
 		plant.Set(c.bug)
 		_, f := Campaign(c.seed, runtime.GOMAXPROCS(0), func(s *Stats) bool { return s.Runs >= 3000 })

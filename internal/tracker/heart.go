@@ -112,7 +112,7 @@ func (tr *Tracker) name(now time.Duration, id string, p *Publisher) (current boo
 	if n.pub != nil && !plant.On(plant.EpochIsIdentity) {
 		tr.forget(n.pub)
 		if !tr.opts.Lossy { // otherwise all were due when the new one was first heard of
-			tr.resyncAll(now, n.pub, Incarnation)
+			tr.resyncAll(now, p, Incarnation)
 		}
 	}
 	return true

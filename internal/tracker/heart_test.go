@@ -201,3 +201,20 @@ func TestLastBeat(t *testing.T) {
 	o = stop(20)
 	o.want("1 !gap !lost")
 }
+
+// What the new incarnation says waits for the notice that it is one: whoever
+// reads then has what the old one said at its end.
+func TestNamelessRestart(t *testing.T) {
+	o := newOwner(t, Options{Spread: time.Second, LostAfter: 3500 * time.Millisecond}, "T")
+	old := o.pub("", 1)
+	o.tr.Beat(o.now, old, Beat{ID: "p", Epoch: 1, Count: 1})
+	o.event("T", old, 1, 1)
+	o.want("1")
+	o.log = nil
+	next := o.pub("", 2)
+	o.tr.Beat(o.now, next, Beat{ID: "p", Epoch: 2, Count: 1})
+	o.event("T", next, 2, 1)
+	o.pass(time.Second)
+	o.event("T", next, 2, 2)
+	o.want("!incarnation 2")
+}

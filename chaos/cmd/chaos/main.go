@@ -6,6 +6,7 @@
 //	chaos campaign [-duration 10m] [-seed N] [-round N] [-keep-going] [-logs DIR]
 //	chaos soak [-duration 1h] [-seed N] [-logs DIR]
 //	chaos notice [-trials 500] [-seed N] [-logs DIR]
+//	chaos plant [-short] [-bug NAME] [-control] [-parallel 4] [-seed N] [-logs DIR]
 //	chaos check FILE
 //
 // Its other verbs are parts of a campaign: worker, node.
@@ -30,7 +31,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/chaos/campaign"
 )
 
-const usage = "usage: chaos campaign|soak|notice|check [flags]; hint: `make chaos` builds what it needs and runs it"
+const usage = "usage: chaos campaign|soak|notice|plant|check [flags]; hint: `make chaos` builds what it needs and runs it"
 
 // errFound is what a campaign ends with that has found something: all about it
 // was printed.
@@ -58,6 +59,8 @@ func run(ctx context.Context, args []string) error {
 		return runSoak(ctx, args)
 	case "notice":
 		return runNotice(ctx, args)
+	case "plant":
+		return runPlant(ctx, args)
 	case "check":
 		return check(args)
 	case "worker":
@@ -168,6 +171,25 @@ func runNotice(ctx context.Context, args []string) error {
 		t.Print(os.Stdout)
 		good = good && t.Good()
 	}
+	if err == nil && !good {
+		err = errFound
+	}
+	return err
+}
+
+func runPlant(ctx context.Context, args []string) error {
+	f := newFlags("plant", 0)
+	o := campaign.PlantOptions{Out: os.Stdout}
+	f.set.StringVar(&o.Bug, "bug", "", "the only one")
+	f.set.BoolVar(&o.Short, "short", false, "those that every change has to pass")
+	f.set.BoolVar(&o.Control, "control", false, "no bug: nothing may be found")
+	f.set.IntVar(&o.Parallel, "parallel", 4, "how many at a time")
+	programs, err := f.parse(args)
+	if err != nil {
+		return err
+	}
+	o.Programs, o.Seed, o.Logs = programs, *f.seed, *f.logs
+	good, err := campaign.Plant(ctx, o)
 	if err == nil && !good {
 		err = errFound
 	}

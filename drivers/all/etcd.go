@@ -1,0 +1,5 @@
+//go:build !no_etcd
+
+package all
+
+import _ "github.com/wyvern-pubsub/wyvern/drivers/etcd"

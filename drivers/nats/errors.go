@@ -1,0 +1,88 @@
+package nats
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+
+	client "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// errLost is returned when the connection went before an answer came.
+var errLost = errors.New("the connection was lost")
+
+// explain adds to the error of a connection that could not be made what the
+// person who reads it can do.
+func (s *settings) explain(err error, servers []string) error {
+	where := strings.Join(redacted(servers), ", ")
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	var timeout net.Error
+	switch wrapped := fmt.Errorf("%s: %w", where, err); {
+	case errors.Is(err, client.ErrNoServers):
+		return driver.WithHint(fmt.Errorf("no server answers at %s: %w", where, err), "start nats-server there, or correct servers")
+	case errors.Is(err, client.ErrAuthorization), errors.Is(err, client.ErrAuthExpired), errors.Is(err, client.ErrAuthRevoked),
+		errors.Is(err, client.ErrAccountAuthExpired), errors.Is(err, client.ErrNkeysNotSupported):
+		if s.logins == "" {
+			return driver.WithHint(wrapped, "no credentials are set: user and password, token, credentials or nkey_seed")
+		}
+		return driver.WithHint(wrapped, "the server refuses what "+s.logins+" says")
+	case errors.Is(err, client.ErrSecureConnWanted):
+		return driver.WithHint(wrapped, "the server has no TLS: write nats:// and leave the options tls... unset, or give it a certificate")
+	case errors.As(err, &unknown):
+		return driver.WithHint(wrapped, "set tls_ca to the certificates of who signed the server's")
+	case errors.As(err, &name):
+		return driver.WithHint(wrapped, "set tls_server_name to the name in the server's certificate")
+	case errors.As(err, &invalid):
+		return driver.WithHint(wrapped, "renew the server's certificate, or set the clock")
+	case errors.As(err, &record):
+		return driver.WithHint(wrapped, "what answers there does not speak TLS")
+	case errors.As(err, &alert), strings.Contains(err.Error(), "tls:"):
+		return driver.WithHint(wrapped, "the server may want a certificate of ours: set tls_cert and tls_key")
+	case errors.Is(err, client.ErrNoInfoReceived), strings.Contains(err.Error(), "Protocol Violation"), strings.Contains(err.Error(), "EOF"):
+		return driver.WithHint(wrapped, "what answers there is no NATS server")
+	case errors.Is(err, context.DeadlineExceeded):
+		return driver.WithHint(fmt.Errorf("%s: no answer in %v: %w", where, s.cfg.HandshakeTimeout, err), "what is there does not answer as a NATS server does")
+	case errors.Is(err, client.ErrTimeout), errors.As(err, &timeout) && timeout.Timeout():
+		return driver.WithHint(wrapped, "what is there does not answer as a NATS server does")
+	default:
+		return wrapped
+	}
+}
+
+// explainStream does so for what concerns the stream.
+func (s *settings) explainStream(err error) error {
+	var api *jetstream.APIError
+	what := fmt.Errorf("stream %q: %w", s.stream.name, err)
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, client.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
+		return driver.WithHint(fmt.Errorf("stream %q: the server has no JetStream: %w", s.stream.name, err), "start the servers with JetStream (jetstream {} in their configuration, or -js), or use the driver nats")
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return driver.WithHint(what, "give the account jetstream: enabled, or use the driver nats")
+	case errors.Is(err, client.ErrPermissionViolation):
+		return driver.WithHint(what, "give the user permission to publish to $JS.API.> and to subscribe to _INBOX.>")
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return driver.WithHint(what, "create it, with the subject "+s.subjects.all()+", or set stream_create = true")
+	case errors.As(err, &api) && api.ErrorCode == 10065: // subjects overlap with an existing stream
+		return driver.WithHint(what, "another stream takes "+s.subjects.all()+": set stream to its name, or choose another prefix")
+	case errors.As(err, &api) && (api.ErrorCode == 10047 || api.ErrorCode == 10028 || api.ErrorCode == 10023):
+		return driver.WithHint(what, "lower stream_max_bytes, or give JetStream or the account more storage")
+	case errors.As(err, &api) && (api.ErrorCode == 10074 || api.ErrorCode == 10005):
+		return driver.WithHint(what, "set stream_replicas to at most the number of servers in the cluster")
+	}
+	return what
+}
+
+func tooLarge(size int, limit int64, whose string) error {
+	return fmt.Errorf("%w: %d bytes, more than %s of %d", driver.ErrTooLarge, size, whose, limit)
+}
