@@ -63,7 +63,7 @@
 // # Fail-over
 //
 // Both find the new master by the Sentinels, all of which are asked, once in a
-// heartbeat interval and whenever a connection ends; in a cluster by asking nodes,
+// heartbeat timeout and whenever a connection ends; in a cluster by asking nodes,
 // and by what the answers to commands say. How long it takes is Redis's to decide
 // (down-after-milliseconds, cluster-node-timeout). Until then Publish blocks. Beats
 // wait too, so subscribers may be told that publishers are lost.
