@@ -112,7 +112,7 @@ func (w *worker) publish(topic string) {
 	defer cancel()
 	w.s.judge.publishing(of)
 	if err := w.pub.Publish(ctx, e); err == nil || errors.Is(err, wyvern.ErrUnsure) {
-		w.s.judge.accepted(of, w.name, e.Value, err != nil)
+		w.s.judge.accepted(of, w.pub.Epoch(), e.Value, err != nil)
 	}
 }
 

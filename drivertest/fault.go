@@ -80,7 +80,7 @@ func runFault(t *testing.T, h Harness, f Fault, strike func(*scene)) {
 	}
 	p := newPlace(t, h)
 	p.ctx = t.Context() // a fault takes as long as it takes
-	s := &scene{place: p, judge: newJudge(f.Within)}
+	s := &scene{place: p, judge: newJudge(f.Within, !p.caps.Identifies)}
 	topics := []string{lullTopic}
 	for i := range faultTopics {
 		topics = append(topics, fmt.Sprintf("topic %d", i))

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"fmt"
 	"hash/crc32"
 	"maps"
 	"sync"
@@ -16,7 +17,10 @@ type judge struct {
 
 	mu         sync.Mutex
 	checker    *validator.Checker
-	publishers map[uint64]string           // by epoch
+	publishers map[uint64]string // by epoch
+	// unnamed: the driver does not say who publishes, and a node may hear an event
+	// of an epoch before it knows whose that is. Each is a publisher of its own.
+	unnamed    bool
 	sent       map[sent]time.Duration      // when each event was published
 	saw        map[[2]string]time.Duration // by node and worker: the latest event's time of publishing
 	identified map[[2]string]bool          // by node and worker: events said who sent them
@@ -30,11 +34,11 @@ type sent struct {
 	n             uint64
 }
 
-func newJudge(within time.Duration) *judge {
+func newJudge(within time.Duration, unnamed bool) *judge {
 	return &judge{
 		began:      time.Now(),
 		checker:    validator.New(validator.Params{Within: within, All: wyvern.TopicAll}),
-		publishers: make(map[uint64]string),
+		publishers: make(map[uint64]string), unnamed: unnamed,
 		sent:       make(map[sent]time.Duration),
 		saw:        make(map[[2]string]time.Duration),
 		identified: make(map[[2]string]bool),
@@ -54,6 +58,9 @@ func (j *judge) add(r validator.Record) {
 func (j *judge) incarnation(epoch uint64, id string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.unnamed {
+		id = fmt.Sprintf("%s/%x", id, epoch)
+	}
 	j.publishers[epoch] = id
 }
 
@@ -66,14 +73,14 @@ func (j *judge) publishing(of sent) {
 
 // accepted notes that it was, or perhaps was: who holds its topic gets it or is
 // told.
-func (j *judge) accepted(of sent, id, value string, unsure bool) {
+func (j *judge) accepted(of sent, epoch uint64, value string, unsure bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if unsure {
 		j.unsure++
 	}
 	j.checker.Add(validator.Record{
-		Kind: validator.KindAccept, At: int64(j.sent[of]), End: int64(j.now()), Publisher: id,
+		Kind: validator.KindAccept, At: int64(j.sent[of]), End: int64(j.now()), Publisher: j.publishers[epoch],
 		Worker: of.worker, Topic: of.topic, N: of.n, Sum: crc32.ChecksumIEEE([]byte(value)),
 	})
 }
@@ -97,10 +104,14 @@ func (j *judge) resync(node string, e *wyvern.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := j.now()
+	publisher := e.Publisher
+	if j.unnamed {
+		publisher = "" // whoever is told reads what all of them made
+	}
 	j.told[string(e.Reason)]++
 	j.checker.Add(validator.Record{
 		Kind: validator.KindResync, At: int64(now), End: int64(now), Session: node, Topic: e.Topic,
-		Publisher: e.Publisher, Reason: string(e.Reason),
+		Publisher: publisher, Reason: string(e.Reason),
 	})
 }
 

@@ -63,11 +63,19 @@ func (tr *Tracker) Beat(now time.Duration, p *Publisher, b Beat) {
 	if tr.opts.LostAfter <= 0 || b.Epoch == 0 || b.Count == 0 {
 		return
 	}
-	if b.Fresh && b.Count == 1 && p.epoch == 0 {
-		p.epoch = b.Epoch // and there is nothing to be told
+	told := b.Fresh && b.Count == 1 // what it may have said before: nothing
+	if tr.nameless[b.Epoch] == p {
+		current, replaces := tr.name(now, b.ID, p)
+		if !current {
+			return
+		}
+		told = told || replaces
+	}
+	if told && p.epoch == 0 {
+		p.epoch = b.Epoch
 		tr.listen(now, p)
 	}
-	if tr.nameless[b.Epoch] == p && !tr.name(now, b.ID, p) || !tr.incarnation(now, p, b.Epoch) {
+	if !tr.incarnation(now, p, b.Epoch) {
 		return
 	}
 	h := &p.heart
@@ -98,24 +106,27 @@ type named struct {
 
 // name notes the identity of a publisher that is known by its epoch only. It
 // replaces the one that had it before: that is how a restart is seen on drivers
-// that don't say who sends. current is as in incarnation.
-func (tr *Tracker) name(now time.Duration, id string, p *Publisher) (current bool) {
+// that don't say who sends. current is as in incarnation; replaces says that every
+// topic is to be resynced because of it.
+func (tr *Tracker) name(now time.Duration, id string, p *Publisher) (current, replaces bool) {
 	n := tr.named[id]
 	if n.pub == p {
-		return true
+		return true, false
 	}
 	if p.ID != "" && now-n.at < settled {
-		return false
+		return false, false
 	}
 	p.ID, p.forgotten = id, false
 	tr.named[id] = named{p, now}
-	if n.pub != nil && !plant.On(plant.EpochIsIdentity) {
-		tr.forget(n.pub)
-		if !tr.opts.Lossy { // otherwise all were due when the new one was first heard of
-			tr.resyncAll(now, p, Incarnation)
-		}
+	if n.pub == nil || plant.On(plant.EpochIsIdentity) {
+		return true, false
 	}
-	return true
+	tr.forget(n.pub)
+	if tr.opts.Lossy && p.epoch != 0 {
+		return true, false // all were due when it was first heard of
+	}
+	tr.resyncAll(now, p, Incarnation)
+	return true, true
 }
 
 // nextSilence is when the first publisher will have been silent for too long.
