@@ -115,7 +115,7 @@ func (d *dialer) explain(addr string, err error) error {
 	case d.tls == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || strings.Contains(err.Error(), "redis: ")):
 		hint = "what listens there doesn't speak Redis's protocol in the clear: if it speaks TLS, set tls to true, or rediss:// instead of redis://"
 	case errors.As(err, &timeout) && timeout.Timeout() && d.tls != nil:
-		hint = "the server did not answer: does it speak TLS there?"
+		hint = "the server did not answer: if it doesn't speak TLS there, set tls to false, or redis:// instead of rediss://"
 	}
 	err = fmt.Errorf("%s: %w", addr, err)
 	if hint != "" {

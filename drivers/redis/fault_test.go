@@ -121,15 +121,9 @@ func removed(t testing.TB, s *redisserver.Server, cfg driver.Config, f func(key 
 // TestStreamsForgotten: a server that keeps nothing comes back empty.
 func TestStreamsForgotten(t *testing.T) {
 	s := redisserver.Start(t)
-	run(t, harness(true, "standalone", s.Addr), []drivertest.Fault{
+	drivertest.RunFaults(t, harness(true, "standalone", s.Addr), []drivertest.Fault{
 		{Name: "KilledAndAway", Strike: restart(s, s.Kill, 3*time.Second)},
 	})
-}
-
-// run is RunFaults without the faults that every driver has, which are shown
-// elsewhere.
-func run(t *testing.T, h drivertest.Harness, faults []drivertest.Fault) {
-	drivertest.RunFaults(t, h, faults)
 }
 
 func sentinelFaults(r *redisserver.Replicated) []drivertest.Fault {

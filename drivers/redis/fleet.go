@@ -35,6 +35,7 @@ type fleet struct {
 
 	routed bool
 	routes [buckets]string
+	left   atomic.Bool // the routes are not to be used again
 
 	mu     sync.Mutex
 	lines  map[string]*line
@@ -51,6 +52,9 @@ func newFleet(s *site, byKey, sure bool) *fleet {
 
 // route finds out where commands go to.
 func (f *fleet) route(ctx context.Context) error {
+	if f.left.Swap(false) {
+		f.routed = false
+	}
 	if f.routed {
 		return nil
 	}
@@ -252,8 +256,10 @@ func (f *fleet) checked(l *line, check *goredis.Cmd) error {
 	return nil
 }
 
-// leave drops the line to a server that is no longer the right one.
+// leave drops the line to a server that is no longer the right one, whatever it
+// says of itself, and has the right one looked for.
 func (f *fleet) leave(addr string) {
+	f.left.Store(true)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if l := f.lines[addr]; l != nil {

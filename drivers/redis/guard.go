@@ -83,11 +83,13 @@ func (g *guard) pass(p []byte) int {
 		if g.body > 0 {
 			n := min(g.body, len(p)-i)
 			g.body -= n
-			if !g.drop {
+			switch {
+			case g.drop:
+				taken = true
+			case taken:
 				emit(i, i+n)
-				if !taken {
-					kept = i + n
-				}
+			default:
+				kept = i + n
 			}
 			i += n
 			continue

@@ -70,7 +70,7 @@ func (d *dialer) connect(ctx context.Context, addr string, as account) (*line, e
 		secure := tls.Client(conn, c)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
-			return nil, err
+			return nil, fmt.Errorf("TLS handshake: %w", err)
 		}
 		conn = secure
 	}

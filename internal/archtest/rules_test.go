@@ -67,6 +67,17 @@ var rules = []rule{
 		why:   "the driver nats with the server in the process: the one driver that builds on another",
 	},
 	{
+		pkg:   "drivers/redis",
+		ours:  []string{"driver", "internal/*"},
+		third: []string{"github.com/redis/go-redis/v9"},
+		why:   "a driver moves payloads below the core: it knows neither the core nor another driver, and only its own client library",
+	},
+	{
+		pkg:   "internal/testserver/redisserver",
+		third: []string{"github.com/redis/go-redis/v9"},
+		why:   "tests run the real server, and ask it with the client that is there anyway",
+	},
+	{
 		pkg:  "drivers/*",
 		ours: []string{"driver", "internal/*"},
 		why:  "a driver moves payloads below the core: it knows neither the core nor another driver, and only its own client library (give it a rule of its own)",

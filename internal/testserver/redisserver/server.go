@@ -42,6 +42,15 @@ func Start(t testing.TB, args ...string) *Server {
 	return s
 }
 
+// StartTLS starts a server that speaks only TLS. Do, Try and Info can't be used.
+func StartTLS(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := prepare(t, "redis-server", append([]string{"--save", "", "--appendonly", "no"}, args...)...)
+	s.args = append(s.args, "--port", "0", "--tls-port", port(s.Addr))
+	s.Run()
+	return s
+}
+
 // prepare makes a server that is not running yet.
 func prepare(t testing.TB, program string, args ...string) *Server {
 	t.Helper()

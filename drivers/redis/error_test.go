@@ -1,0 +1,245 @@
+package redis_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/drivers/redis"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/redisserver"
+)
+
+// certificate makes one for this machine that it signs itself, and returns the
+// files of it and of its key.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", private)
+}
+
+// secure starts a server that speaks TLS only, and returns the certificate that
+// it is known by.
+func secure(t *testing.T) (s *redisserver.Server, ca string) {
+	t.Helper()
+	cert, key := certificate(t)
+	return redisserver.StartTLS(t, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no"), cert
+}
+
+// nobody returns an address where nobody listens.
+func nobody(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestOpenErrors(t *testing.T) {
+	plain := redisserver.Start(t)
+	locked := redisserver.Start(t, "--requirepass", "right")
+	replicated := redisserver.StartReplicated(t)
+	clustered := redisserver.StartCluster(t, 3, 0)
+	tlsServer, _ := secure(t)
+	other, _ := certificate(t)
+	for _, c := range []struct {
+		name, server string
+		params       map[string]string
+		says, advice string
+	}{
+		{"WrongPassword", locked.Addr, map[string]string{"password": "wrong"}, "WRONGPASS", "check user and password"},
+		{"WrongUser", locked.Addr, map[string]string{"user": "nobody", "password": "right"}, "WRONGPASS", "check user and password"},
+		{"NoPassword", locked.Addr, nil, "NOAUTH", "set password"},
+		{"NoServer", nobody(t), nil, "connection refused", "start it, or check servers"},
+		{"WrongScheme", "nats://" + plain.Addr, nil, `unknown scheme "nats"`, "redis://"},
+		{"NoPort", "127.0.0.1:none", nil, "no port", "host:port"},
+		{"NoDatabase", plain.Addr, map[string]string{"db": "99"}, "DB index is out of range", "check db"},
+		{"PlainToTLS", tlsServer.Addr, nil, tlsServer.Addr, "set tls to true"},
+		{"TLSToPlain", "rediss://" + plain.Addr, nil, "TLS handshake", "doesn't speak TLS"},
+		{"UnknownCA", tlsServer.Addr, map[string]string{"tls": "true", "tls_ca": other}, "certificate", "set tls_ca"},
+		{"StandaloneToCluster", clustered.Nodes[0].Addr, nil, "node of a cluster", "set mode to cluster"},
+		{"ClusterToStandalone", plain.Addr, map[string]string{"mode": "cluster"}, plain.Addr, "mode"},
+		{"StandaloneToSentinel", replicated.Sentinels[0].Addr, nil, "Sentinel", "set mode to sentinel"},
+		{"SentinelToStandalone", plain.Addr, map[string]string{"mode": "sentinel"}, plain.Addr, "Sentinel"},
+		{"UnknownMaster", replicated.Sentinels[0].Addr, map[string]string{"mode": "sentinel", "sentinel_master": "other"}, "other", "sentinel_master"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := driver.Config{Servers: []string{c.server}, Params: c.params, HandshakeTimeout: 2 * time.Second}
+			for _, d := range []redis.Driver{{}, {Streams: true}} {
+				pub, err := d.OpenPublisher(t.Context(), cfg.WithDefaults())
+				explained(t, "OpenPublisher", pub, err, c.says, c.advice)
+				sub, err := d.OpenSubscriber(t.Context(), cfg.WithDefaults())
+				explained(t, "OpenSubscriber", sub, err, c.says, c.advice)
+			}
+		})
+	}
+}
+
+// TestReplica: who publishes to a replica is told so. It may be listened to, as
+// it passes on what its master is told.
+func TestReplica(t *testing.T) {
+	r := redisserver.StartReplicated(t)
+	master, replica := driver.Config{Servers: []string{r.Servers[0].Addr}}.WithDefaults(), driver.Config{Servers: []string{r.Servers[1].Addr}}.WithDefaults()
+	pub, err := redis.Driver{}.OpenPublisher(t.Context(), replica)
+	explained(t, "OpenPublisher", pub, err, "replica", "name its master")
+	if pub, err = (redis.Driver{}).OpenPublisher(t.Context(), master); err != nil {
+		t.Fatal(err)
+	}
+	defer pub.Close()
+	sub, err := redis.Driver{}.OpenSubscriber(t.Context(), replica)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	passes(t, pub, sub)
+}
+
+// hint returns what an error advises.
+func hint(err error) string {
+	var h *driver.HintError
+	if errors.As(err, &h) {
+		return h.Hint
+	}
+	return ""
+}
+
+// explained checks that an error names the cause, and what to do.
+func explained(t *testing.T, call string, half interface{ Close() error }, err error, says, advice string) {
+	t.Helper()
+	if err == nil {
+		_ = half.Close()
+		t.Errorf("%s: no error", call)
+		return
+	}
+	if !strings.Contains(err.Error(), says) || !strings.Contains(hint(err), advice) {
+		t.Errorf("%s: %v; hint: %q; want %q and a hint with %q", call, err, hint(err), says, advice)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	s, ca := secure(t)
+	for _, servers := range []string{s.Addr, "rediss://" + s.Addr} {
+		cfg := driver.Config{Servers: []string{servers}, Params: map[string]string{"tls": "true", "tls_ca": ca}}
+		deliver(t, redis.Driver{}, cfg)
+		deliver(t, redis.Driver{Streams: true}, cfg)
+	}
+}
+
+// deliver sends one message from a publisher to a subscriber.
+func deliver(t *testing.T, d redis.Driver, cfg driver.Config) {
+	t.Helper()
+	pub, sub := open(t, d, cfg)
+	defer pub.Close()
+	defer sub.Close()
+	passes(t, pub, sub)
+}
+
+func passes(t *testing.T, pub driver.Publisher, sub driver.Subscriber) {
+	t.Helper()
+	if err := sub.Subscribe(t.Context(), "T"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pub.Publish(t.Context(), []driver.Message{{Topic: []byte("T"), Payload: []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	var got [1]driver.Message
+	if n, err := sub.Receive(t.Context(), got[:]); n != 1 || err != nil || string(got[0].Topic) != "T" || string(got[0].Payload) != "x" {
+		t.Errorf("got %d messages, %+v, %v", n, got, err)
+	}
+}
+
+func open(t *testing.T, d redis.Driver, cfg driver.Config) (driver.Publisher, driver.Subscriber) {
+	t.Helper()
+	pub, err := d.OpenPublisher(t.Context(), cfg.WithDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := d.OpenSubscriber(t.Context(), cfg.WithDefaults())
+	if err != nil {
+		_ = pub.Close()
+		t.Fatal(err)
+	}
+	return pub, sub
+}
+
+// TestACL: a user that may not use a topic is told so, and of others it is not
+// deprived.
+func TestACL(t *testing.T) {
+	s := redisserver.Start(t)
+	s.Do("ACL", "SETUSER", "worker", "on", ">secret", "resetchannels", "&T", "resetkeys", "~*}T", "+@all")
+	cfg := driver.Config{Servers: []string{"redis://worker:secret@" + s.Addr}}
+	for _, d := range []redis.Driver{{}, {Streams: true}} {
+		pub, sub := open(t, d, cfg)
+		defer pub.Close()
+		defer sub.Close()
+		n, err := pub.Publish(t.Context(), []driver.Message{{Topic: []byte("forbidden"), Payload: []byte("x")}})
+		if n != 0 || err == nil || !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(hint(err), "ACL SETUSER") {
+			t.Errorf("Publish: %d, %v; hint: %q", n, err, hint(err))
+		}
+		err = sub.Subscribe(t.Context(), "T", "forbidden")
+		if err == nil || !strings.Contains(err.Error(), `"forbidden"`) || !strings.Contains(err.Error(), "NOPERM") {
+			t.Errorf("Subscribe: %v", err)
+		}
+		deliver(t, d, cfg)
+	}
+}
+
+// TestTooLarge: what is longer than the server takes is refused by the call, and
+// costs nobody else anything.
+func TestTooLarge(t *testing.T) {
+	const limit = 1 << 20 // the smallest that a server can be told
+	s := redisserver.Start(t, "--proto-max-bulk-len", "1048576")
+	for _, d := range []redis.Driver{{}, {Streams: true}} {
+		cfg := driver.Config{Servers: []string{s.Addr}, MaxPayload: 8 << 20}
+		pub, err := d.OpenPublisher(t.Context(), cfg.WithDefaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pub.Close()
+		n, err := pub.Publish(t.Context(), []driver.Message{
+			{Topic: []byte("T"), Payload: []byte("x")}, {Topic: []byte("T"), Payload: make([]byte, limit+1)}, {Topic: []byte("T"), Payload: []byte("y")},
+		})
+		if n != 1 || !errors.Is(err, driver.ErrTooLarge) || !strings.Contains(err.Error(), "1048576") || hint(err) == "" {
+			t.Errorf("Publish: %d, %v; hint: %q", n, err, hint(err))
+		}
+		if n, err := pub.Publish(t.Context(), []driver.Message{{Topic: []byte("T"), Payload: make([]byte, limit)}}); n != 1 || err != nil {
+			t.Errorf("Publish of what just fits: %d, %v", n, err)
+		}
+	}
+}
