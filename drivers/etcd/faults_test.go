@@ -65,7 +65,7 @@ func compact(t testing.TB, c *clientv3.Client) {
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestN8Faults(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	p := behind(t, s)
 	// In order through the proxy, which has to be healed before the next one.
@@ -141,7 +141,7 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-func TestClusterFaults(t *testing.T) {
+func TestN8ClusterFaults(t *testing.T) {
 	c := etcdserver.StartCluster(t, etcdserver.Options{Process: true})
 	var proxies []*proxy.Proxy
 	var addresses []string
@@ -183,7 +183,7 @@ func TestClusterFaults(t *testing.T) {
 
 // A server that restarts has forgotten who is logged in, and a change of rights
 // makes every log-in invalid.
-func TestAuthFaults(t *testing.T) {
+func TestN8AuthFaults(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true, TokenTTL: time.Second})
 	enableAuth(t, s)
 	h := harness(s.Endpoint())

@@ -150,7 +150,7 @@ func cut(t *testing.T, s *etcdserver.Server, cfg driver.Config, topics ...string
 
 // What was published while the connection was down is received when it is
 // there again; what was compacted meanwhile is told, for the topics concerned.
-func TestCompactedMeanwhile(t *testing.T) {
+func TestN8CompactedMeanwhile(t *testing.T) {
 	for _, all := range []bool{false, true} {
 		t.Run(fmt.Sprintf("all=%v", all), func(t *testing.T) {
 			s := etcdserver.Start(t, etcdserver.Options{Process: true})
@@ -246,7 +246,7 @@ func TestConfirmedLater(t *testing.T) {
 
 // A cluster that was made anew under the same address and names has other events
 // under the same revisions.
-func TestAnotherHistory(t *testing.T) {
+func TestN8AnotherHistory(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	pub, sub := halves(t, cfg, "T")
@@ -309,7 +309,7 @@ func TestMemoryOfSlowReader(t *testing.T) {
 }
 
 // A compaction passes a watcher that does not read.
-func TestCompactedPastSlowReader(t *testing.T) {
+func TestN8CompactedPastSlowReader(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	cfg.Queue = 64 << 10

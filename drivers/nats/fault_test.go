@@ -111,9 +111,9 @@ func common(js bool) []fault {
 	}
 }
 
-func TestPlainFaults(t *testing.T) { runFaults(t, nats.Driver{}, common(false)) }
+func TestN8PlainFaults(t *testing.T) { runFaults(t, nats.Driver{}, common(false)) }
 
-func TestJetStreamFaults(t *testing.T) {
+func TestN8JetStreamFaults(t *testing.T) {
 	operator := func(name string, strike func(ctx context.Context, js jetstream.JetStream, stream string) error) fault {
 		return fault{drivertest.Fault{Name: name}, func(t testing.TB) (driver.Config, func(testing.TB)) {
 			b := newBroker(t, embedded.Options{JetStream: true})

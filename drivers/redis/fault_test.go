@@ -66,7 +66,7 @@ func networkFaults(p *proxy.Proxy) []drivertest.Fault {
 	}
 }
 
-func TestPubSubFaults(t *testing.T) {
+func TestN8PubSubFaults(t *testing.T) {
 	s := redisserver.Start(t)
 	p := through(t, s)
 	faults := append(networkFaults(p),
@@ -82,7 +82,7 @@ func TestPubSubFaults(t *testing.T) {
 	drivertest.RunFaults(t, h, faults)
 }
 
-func TestStreamsFaults(t *testing.T) {
+func TestN8StreamsFaults(t *testing.T) {
 	s := redisserver.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	p := through(t, s)
 	faults := append(networkFaults(p),
@@ -118,8 +118,8 @@ func removed(t testing.TB, s *redisserver.Server, cfg driver.Config, f func(key 
 	}
 }
 
-// TestStreamsForgotten: a server that keeps nothing comes back empty.
-func TestStreamsForgotten(t *testing.T) {
+// TestN8StreamsForgotten: a server that keeps nothing comes back empty.
+func TestN8StreamsForgotten(t *testing.T) {
 	s := redisserver.Start(t)
 	drivertest.RunFaults(t, harness(true, "standalone", s.Addr), []drivertest.Fault{
 		{Name: "KilledAndAway", Strike: restart(s, s.Kill, 3*time.Second)},
@@ -150,12 +150,12 @@ func sentinelFaults(r *redisserver.Replicated) []drivertest.Fault {
 	}
 }
 
-func TestPubSubFailover(t *testing.T) {
+func TestN8PubSubFailover(t *testing.T) {
 	r := redisserver.StartReplicated(t)
 	drivertest.RunFaults(t, harness(false, "sentinel", r.Addrs()...), sentinelFaults(r))
 }
 
-func TestStreamsFailover(t *testing.T) {
+func TestN8StreamsFailover(t *testing.T) {
 	r := redisserver.StartReplicated(t)
 	drivertest.RunFaults(t, harness(true, "sentinel", r.Addrs()...), sentinelFaults(r))
 }
@@ -180,12 +180,12 @@ func clusterFaults(c *redisserver.Cluster) []drivertest.Fault {
 	}
 }
 
-func TestPubSubClusterFaults(t *testing.T) {
+func TestN8PubSubClusterFaults(t *testing.T) {
 	c := redisserver.StartCluster(t, 3, 1, "--cluster-node-timeout", "1500")
 	drivertest.RunFaults(t, harness(false, "cluster", c.Addrs()...), clusterFaults(c))
 }
 
-func TestStreamsClusterFaults(t *testing.T) {
+func TestN8StreamsClusterFaults(t *testing.T) {
 	c := redisserver.StartCluster(t, 3, 1, "--cluster-node-timeout", "1500")
 	drivertest.RunFaults(t, harness(true, "cluster", c.Addrs()...), clusterFaults(c))
 }
