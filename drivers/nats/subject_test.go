@@ -58,7 +58,7 @@ func FuzzSubject(f *testing.F) {
 	}
 	s := subjects{"p.q."}
 	f.Fuzz(func(t *testing.T, text string) {
-		if text != "" {
+		if text != "" && len(text) <= 255 {
 			checkSubject(t, s, text)
 		}
 		if topic, err := s.topic("p.q." + text); err == nil && s.of(topic) != "p.q."+text {
