@@ -29,7 +29,8 @@ func config(mode string, servers ...string) driver.Config {
 	prefix := fmt.Sprintf("place-%d*:", places.Add(1))
 	return driver.Config{
 		Servers: servers, ReconnectMax: time.Second, HandshakeTimeout: 5 * time.Second,
-		Params: map[string]string{"mode": mode, "stream_prefix": prefix, "channel_prefix": prefix},
+		ResyncSpread: 100 * time.Millisecond, // what is told once is waited for in most cases
+		Params:       map[string]string{"mode": mode, "stream_prefix": prefix, "channel_prefix": prefix},
 	}
 }
 

@@ -12,10 +12,11 @@
 // With Pub/Sub a topic's channel has its name, and the payload is the message, so
 // Dragonflow's peers understand it and are understood. They also get what they do
 // not know, as bodies of the usual keys: beacons on a topic's channel, with the
-// action "beacon" and neither table nor key. A Dragonflow controller logs a warning,
-// "Unknown action beacon for table None", and does nothing else: it reads from its
-// database only for an event that has a table and a key. Beats are on the channel
-// wyvern:beats, to which it does not subscribe.
+// action "beacon" and neither table nor key. A Dragonflow controller logs a warning
+// for each and does nothing else: "Unknown action beacon for table None" until June
+// 2017, "Unfamiliar update" since. Beats are on the channel wyvern:beats, to which it
+// does not subscribe. The channel named redis is Dragonflow's own, for news of the
+// cluster's nodes: no topic should have that name where its peers are.
 //
 // With Streams an event is an entry, with the payload in the field "e", of the
 // stream with the key

@@ -100,7 +100,7 @@ func TestOpenErrors(t *testing.T) {
 		{"UnknownMaster", replicated.Sentinels[0].Addr, map[string]string{"mode": "sentinel", "sentinel_master": "other"}, "other", "sentinel_master"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := driver.Config{Servers: []string{c.server}, Params: c.params, HandshakeTimeout: 2 * time.Second}
+			cfg := driver.Config{Servers: []string{c.server}, Params: c.params, HandshakeTimeout: time.Second}
 			for _, d := range []redis.Driver{{}, {Streams: true}} {
 				pub, err := d.OpenPublisher(t.Context(), cfg.WithDefaults())
 				explained(t, "OpenPublisher", pub, err, c.says, c.advice)
