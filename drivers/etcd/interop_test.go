@@ -2,10 +2,8 @@ package etcd_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,36 +12,9 @@ import (
 	"github.com/wyvern-pubsub/wyvern"
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/dragonflow"
 	"github.com/wyvern-pubsub/wyvern/internal/testserver/etcdserver"
 )
-
-// golden are events as Dragonflow writes them.
-type golden struct {
-	Event struct{ Table, Key, Action, Value, Topic *string }
-	New   string `json:"body_new"`
-	Old   string `json:"body_old"`
-}
-
-func goldens(t *testing.T) (list []golden) {
-	t.Helper()
-	text, err := os.ReadFile("../../internal/envelope/testdata/frames.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range bytes.Lines(text) {
-		var g golden
-		if err := json.Unmarshal(line, &g); err != nil {
-			t.Fatal(err)
-		}
-		if g.Event.Topic != nil && *g.Event.Topic != "" {
-			list = append(list, g)
-		}
-	}
-	if len(list) == 0 {
-		t.Fatal("no golden event has a topic")
-	}
-	return list
-}
 
 func peer(t *testing.T, args ...string) *exec.Cmd {
 	c := exec.CommandContext(t.Context(), "/usr/bin/python3", append([]string{"testdata/peer.py"}, args...)...)
@@ -51,20 +22,13 @@ func peer(t *testing.T, args ...string) *exec.Cmd {
 	return c
 }
 
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
 // What a Python peer puts under a topic's key reaches a subscriber of ours.
 func TestFromPython(t *testing.T) {
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	list := goldens(t)
+	list := dragonflow.Events(t)
 	var topics []string
 	for _, g := range list {
-		topics = append(topics, *g.Event.Topic)
+		topics = append(topics, g.Topic)
 	}
 	got := make(chan wyvern.Event, 100)
 	sub, err := wyvern.OpenSubscriber(t.Context(), wyvern.SubscriberOptions{
@@ -78,7 +42,7 @@ func TestFromPython(t *testing.T) {
 	for _, g := range list {
 		// Two quick ones of a topic: both arrive.
 		for _, body := range []string{g.New, g.Old} {
-			put := peer(t, s.Endpoint(), "put", *g.Event.Topic, "-")
+			put := peer(t, s.Endpoint(), "put", g.Topic, "-")
 			put.Stdin = strings.NewReader(body)
 			if err := put.Run(); err != nil {
 				t.Fatal(err)
@@ -86,8 +50,8 @@ func TestFromPython(t *testing.T) {
 		}
 		for range 2 {
 			e := <-got
-			if e.Table != text(g.Event.Table) || e.Key != text(g.Event.Key) || string(e.Action) != text(g.Event.Action) ||
-				e.Value != text(g.Event.Value) || e.Topic != *g.Event.Topic {
+			if e.Table != g.Table || e.Key != g.Key || string(e.Action) != g.Action ||
+				e.Value != g.Value || e.Topic != g.Topic {
 				t.Errorf("got %+v", e)
 			}
 		}

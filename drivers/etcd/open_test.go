@@ -15,6 +15,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/drivers/etcd"
 	"github.com/wyvern-pubsub/wyvern/drivertest"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/authority"
 	"github.com/wyvern-pubsub/wyvern/internal/testserver/etcdserver"
 )
 
@@ -82,11 +83,11 @@ func TestOpenErrors(t *testing.T) {
 	plain := etcdserver.Start(t, etcdserver.Options{Process: true})
 	closed := etcdserver.Start(t, etcdserver.Options{Process: true})
 	enableAuth(t, closed)
-	ca, other := newAuthority(t, "ours"), newAuthority(t, "theirs")
-	cert, key := ca.issue("server")
+	ca, other := authority.New(t, "ours"), authority.New(t, "theirs")
+	cert, key := ca.Issue("server")
 	secure := etcdserver.Start(t, etcdserver.Options{Process: true, Cert: cert, Key: key})
 	mutual := etcdserver.Start(t, etcdserver.Options{Process: true, Cert: cert, Key: key, CA: ca.File})
-	own, ownKey := ca.issue("client")
+	own, ownKey := ca.Issue("client")
 	silent := silentServer(t)
 
 	for _, c := range []struct {

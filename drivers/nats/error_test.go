@@ -2,16 +2,9 @@ package nats_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,29 +17,18 @@ import (
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/drivers/nats"
 	"github.com/wyvern-pubsub/wyvern/drivers/nats/embedded"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/authority"
 )
 
-// certificate makes one for this machine that it signs itself, and the file
-// with it.
-func certificate(t *testing.T) (*tls.Config, string) {
+// secure returns what a server needs to speak TLS, and the file of who signed it.
+func secure(t *testing.T) (c *tls.Config, ca string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	a := authority.New(t, "ours")
+	pair, err := tls.LoadX509KeyPair(a.Issue("server"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, file
+	return &tls.Config{Certificates: []tls.Certificate{pair}}, a.File
 }
 
 // nkey makes a key and the file with its seed.
@@ -93,8 +75,8 @@ func deaf(t *testing.T, says string) string {
 }
 
 func TestOpenErrors(t *testing.T) {
-	secured, ca := certificate(t)
-	_, otherCA := certificate(t)
+	secured, ca := secure(t)
+	otherCA := authority.New(t, "theirs").File
 	public, seed := nkey(t)
 	_, otherSeed := nkey(t)
 	plain := start(t, embedded.Options{}).URL()

@@ -1,63 +1,25 @@
 package redis_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/drivers/redis"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/authority"
 	"github.com/wyvern-pubsub/wyvern/internal/testserver/redisserver"
 )
-
-// certificate makes one for this machine that it signs itself, and returns the
-// files of it and of its key.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	write := func(name, kind string, der []byte) string {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", private)
-}
 
 // secure starts a server that speaks TLS only, and returns the certificate that
 // it is known by.
 func secure(t *testing.T) (s *redisserver.Server, ca string) {
 	t.Helper()
-	cert, key := certificate(t)
-	return redisserver.StartTLS(t, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no"), cert
+	a := authority.New(t, "ours")
+	cert, key := a.Issue("server")
+	return redisserver.StartTLS(t, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.File, "--tls-auth-clients", "no"), a.File
 }
 
 // nobody returns an address where nobody listens.
@@ -77,7 +39,7 @@ func TestOpenErrors(t *testing.T) {
 	replicated := redisserver.StartReplicated(t)
 	clustered := redisserver.StartCluster(t, 3, 0)
 	tlsServer, _ := secure(t)
-	other, _ := certificate(t)
+	other := authority.New(t, "theirs").File
 	for _, c := range []struct {
 		name, server string
 		params       map[string]string

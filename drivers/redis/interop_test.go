@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -14,36 +13,9 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern"
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/dragonflow"
 	"github.com/wyvern-pubsub/wyvern/internal/testserver/redisserver"
 )
-
-// golden are events as Dragonflow writes them.
-type golden struct {
-	Event struct{ Table, Key, Action, Value, Topic *string }
-	New   string `json:"body_new"`
-	Old   string `json:"body_old"`
-}
-
-func goldens(t *testing.T) (list []golden) {
-	t.Helper()
-	text, err := os.ReadFile("../../internal/envelope/testdata/frames.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range bytes.Lines(text) {
-		var g golden
-		if err := json.Unmarshal(line, &g); err != nil {
-			t.Fatal(err)
-		}
-		if g.Event.Topic != nil && *g.Event.Topic != "" {
-			list = append(list, g)
-		}
-	}
-	if len(list) == 0 {
-		t.Fatal("no golden event has a topic")
-	}
-	return list
-}
 
 func peer(t *testing.T, s *redisserver.Server, args ...string) *exec.Cmd {
 	t.Helper()
@@ -56,21 +28,14 @@ func peer(t *testing.T, s *redisserver.Server, args ...string) *exec.Cmd {
 	return c
 }
 
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
 // TestFromPython: what a Python peer publishes on a topic's channel reaches a
 // subscriber of ours.
 func TestFromPython(t *testing.T) {
 	s := redisserver.Start(t)
-	list := goldens(t)
+	list := dragonflow.Events(t)
 	var topics []string
 	for _, g := range list {
-		topics = append(topics, *g.Event.Topic)
+		topics = append(topics, g.Topic)
 	}
 	got := make(chan wyvern.Event, 100)
 	sub, err := wyvern.OpenSubscriber(t.Context(), wyvern.SubscriberOptions{
@@ -88,19 +53,19 @@ func TestFromPython(t *testing.T) {
 	defer sub.Close()
 	for _, g := range list {
 		for _, body := range []string{g.New, g.Old} {
-			put := peer(t, s, "publish", *g.Event.Topic)
+			put := peer(t, s, "publish", g.Topic)
 			put.Stdin = strings.NewReader(body)
 			if out, err := put.Output(); err != nil || strings.TrimSpace(string(out)) != "1" {
 				t.Fatalf("the peer reached %q subscribers: %v", out, err)
 			}
 			select {
 			case e := <-got:
-				if e.Table != text(g.Event.Table) || e.Key != text(g.Event.Key) || string(e.Action) != text(g.Event.Action) ||
-					e.Value != text(g.Event.Value) || e.Topic != *g.Event.Topic {
+				if e.Table != g.Table || e.Key != g.Key || string(e.Action) != g.Action ||
+					e.Value != g.Value || e.Topic != g.Topic {
 					t.Errorf("got %+v", e)
 				}
 			case <-time.After(10 * time.Second):
-				t.Fatalf("the event of topic %q did not come", *g.Event.Topic)
+				t.Fatalf("the event of topic %q did not come", g.Topic)
 			}
 		}
 	}

@@ -50,6 +50,14 @@ var rules = []rule{
 		why:   "like drivers/zmq; the official client, the messages and the transport below it, for many watches on one stream, and the logger that it has to be given",
 	},
 	{
+		pkg: "internal/testserver/authority",
+		why: "a leaf: certificates for tests of any driver",
+	},
+	{
+		pkg: "internal/testserver/dragonflow",
+		why: "a leaf: what Dragonflow writes, for tests of any driver",
+	},
+	{
 		pkg:   "internal/testserver/etcdserver",
 		third: []string{"go.etcd.io/etcd", "go.uber.org/zap"},
 		why:   "tests run the real server: the product must not link it",

@@ -1,4 +1,5 @@
-package etcd_test
+// Package authority makes certificates for the servers of tests.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -15,19 +16,21 @@ import (
 	"time"
 )
 
-// authority signs certificates.
-type authority struct {
+// Authority signs certificates that hold for an hour.
+type Authority struct {
+	// File is its own certificate (PEM).
+	File string
+
 	t    testing.TB
 	dir  string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	// File is its own certificate.
-	File string
 }
 
-func newAuthority(t testing.TB, name string) *authority {
+// New returns an authority. Its files go with the test.
+func New(t testing.TB, name string) *Authority {
 	t.Helper()
-	a := &authority{t: t, dir: t.TempDir()}
+	a := &Authority{t: t, dir: t.TempDir()}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
@@ -37,8 +40,8 @@ func newAuthority(t testing.TB, name string) *authority {
 	return a
 }
 
-// issue returns the files of a certificate for the loopback, and of its key.
-func (a *authority) issue(name string) (cert, key string) {
+// Issue returns the files of a certificate for the loopback, and of its key.
+func (a *Authority) Issue(name string) (cert, key string) {
 	a.t.Helper()
 	c, k := a.sign(&x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
@@ -53,7 +56,7 @@ func (a *authority) issue(name string) (cert, key string) {
 }
 
 // sign signs a certificate; without a parent it signs itself.
-func (a *authority) sign(template, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+func (a *Authority) sign(template, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -73,7 +76,7 @@ func (a *authority) sign(template, parent *x509.Certificate, by *ecdsa.PrivateKe
 	return cert, key
 }
 
-func (a *authority) write(name, kind string, der []byte) string {
+func (a *Authority) write(name, kind string, der []byte) string {
 	a.t.Helper()
 	path := filepath.Join(a.dir, name)
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
