@@ -2,11 +2,13 @@ package wyvern
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/envelope"
+	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 	"github.com/wyvern-pubsub/wyvern/internal/numbering"
 	"github.com/wyvern-pubsub/wyvern/internal/tracker"
 )
@@ -33,17 +35,26 @@ type beacon struct {
 	fresh  bool              // the identity was made for this publisher
 	ticks  int               // that the book doesn't know of yet
 	series *numbering.Series // of the beats; they are not beaconed themselves
+	// owed: the broker has come to refuse the topic of an event that it may have
+	// dropped, so everybody is to be told. Not tried before again.
+	owed   bool
+	again  time.Time
+	warned lograte.Limiter
 	done   sync.WaitGroup
 }
 
 // start begins to send beacons, and beats if they are wanted, until the
-// publisher closes. The first beat goes before any event, as far as it can.
-func (b *beacon) start(p *Publisher, beats, fresh bool) {
+// publisher closes. The first beat goes before any event, as far as it can. If
+// the broker refuses it, nothing is started: nobody would know that we live.
+func (b *beacon) start(p *Publisher, beats, fresh bool) error {
 	b.beats, b.fresh = beats, fresh
 	if beats {
-		b.round(p, true)
+		if err := b.round(p, true); errors.Is(err, ErrRefused) {
+			return err
+		}
 	}
 	b.done.Go(func() { b.run(p) })
+	return nil
 }
 
 // wait waits for the end. The half is closed by then, so that nothing blocks.
@@ -69,28 +80,49 @@ func (b *beacon) run(p *Publisher) {
 			}
 		}
 		b.ticks += ticks
-		b.round(p, beat)
+		if err := b.round(p, beat); errors.Is(err, ErrRefused) {
+			b.warned.Warn(p.log, "the broker refuses what says that this publisher lives, or what its last events were", "driver", p.name, "error", err)
+		}
 	}
 }
 
-// round sends what is due, a batch at a time. Others come in between.
-func (b *beacon) round(p *Publisher, beat bool) {
+// round sends what is due, a batch at a time. Others come in between. It returns
+// the error of the last batch.
+func (b *beacon) round(p *Publisher, beat bool) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), beaconPatience)
 	defer cancel()
 	for more := true; more; beat = false {
 		if p.acquire(ctx) != nil {
-			return
+			return err
 		}
 		p.book.Advance(b.ticks)
 		b.ticks = 0
-		more = b.batch(ctx, p, beat)
+		more, err = b.batch(ctx, p, beat)
+		b.tell(ctx, p)
 		p.release()
+	}
+	return err
+}
+
+// tell tells everybody what can't be told on its topic. Caller holds the lock.
+func (b *beacon) tell(ctx context.Context, p *Publisher) {
+	now := time.Now()
+	if !b.owed || now.Before(b.again) {
+		return
+	}
+	b.again = now.Add(syncInterval)
+	var f envelope.Fields
+	e := Event{Action: ActionSync, Topic: TopicAll}
+	e.fields(&f)
+	if p.encode(&f, TopicAll) == nil {
+		_, err := p.handOver(ctx)
+		b.owed = err != nil
 	}
 }
 
 // batch sends a batch, and says whether there may be more. Caller holds the
 // lock.
-func (b *beacon) batch(ctx context.Context, p *Publisher, beat bool) (more bool) {
+func (b *beacon) batch(ctx context.Context, p *Publisher, beat bool) (more bool, err error) {
 	if beat {
 		b.beat(p, "")
 	}
@@ -105,16 +137,20 @@ func (b *beacon) batch(ctx context.Context, p *Publisher, beat bool) (more bool)
 	}
 	n := 0
 	if len(p.batch) > 0 {
-		var err error
 		if n, err = p.half.Publish(ctx, p.batch); err != nil {
 			more = false
 		}
+	}
+	if errors.Is(err, ErrRefused) && n >= first && n < len(p.owners) {
+		// The driver took events of that topic. It may have lost the last ones.
+		b.owed = p.book.Refused(p.owners[n]) || b.owed
+		n++
 	}
 	for _, s := range p.owners[max(n, first):] {
 		p.book.Retry(s)
 	}
 	p.empty()
-	return more
+	return more, err
 }
 
 // farewell says again what the last numbers are that may not have been heard, and

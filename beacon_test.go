@@ -339,7 +339,10 @@ func BenchmarkBeaconRound(b *testing.B) {
 	}
 	caps := lossyCaps
 	caps.Liveness = true
-	p := newPublisher(half, "fake", driver.Network, caps, driver.Config{Epoch: 1}.WithDefaults(), 1<<20, defaultTopics, false, nil)
+	p, err := newPublisher(half, "fake", driver.Network, caps, driver.Config{Epoch: 1}.WithDefaults(), 1<<20, defaultTopics, false, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
 	defer p.Close()
 	for i := range 100_000 {
 		if err := p.Publish(b.Context(), Event{Action: ActionSet, Topic: fmt.Sprint("topic", i)}); err != nil {

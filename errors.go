@@ -20,6 +20,9 @@ var (
 	// the event. Whoever holds the topic gets it or is told to resync, as if
 	// it had been accepted.
 	ErrUnsure = driver.ErrUnsure
+	// ErrRefused is returned when the broker does not let us publish on the
+	// event's topic. The event was not sent.
+	ErrRefused = driver.ErrRefused
 	// ErrInvalidEvent is returned when an event, or the name of a topic, can't
 	// be put on the wire: no topic or action, a topic that is too long, text
 	// that is not UTF-8.

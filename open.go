@@ -66,7 +66,8 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	if own := drv.Capabilities().MaxPayload; own > 0 {
 		limit = min(limit, own)
 	}
-	return newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics), fresh, left), nil
+	p, err := newPublisher(half, name, o.Hop, drv.Capabilities(), cfg, limit, cmp.Or(o.MaxTopics, defaultTopics), fresh, left)
+	return p, wrap(opOpenPublisher, name, "", err)
 }
 
 // OpenSubscriber opens the receiving half of a driver, subscribes to

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,7 @@ type Publisher struct {
 	id    string
 	epoch uint64
 	limit int // bytes of one encoded event
+	log   *slog.Logger
 
 	messages, bytes atomic.Uint64
 
@@ -65,12 +67,12 @@ type Publisher struct {
 	beacon  beacon
 }
 
-func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps driver.Capabilities, cfg driver.Config, limit, maxTopics int, fresh bool, left *handover) *Publisher {
+func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps driver.Capabilities, cfg driver.Config, limit, maxTopics int, fresh bool, left *handover) (*Publisher, error) {
 	// A service numbers anew what comes from its workers, and takes all of it for
 	// events.
 	beacons := hop == driver.Network && (caps.Lossy || !caps.Liveness)
 	p := &Publisher{
-		half: half, name: name, id: cfg.ID, epoch: cfg.Epoch, limit: limit,
+		half: half, name: name, id: cfg.ID, epoch: cfg.Epoch, limit: limit, log: cfg.Log,
 		closing: make(chan struct{}),
 		ended:   make(chan struct{}),
 		closed:  make(chan struct{}),
@@ -89,9 +91,11 @@ func newPublisher(half driver.Publisher, name string, hop driver.Hop, caps drive
 		return err
 	})
 	if beacons {
-		p.beacon.start(p, !caps.Liveness, fresh)
+		if err := p.beacon.start(p, !caps.Liveness, fresh); err != nil {
+			return nil, errors.Join(err, p.close())
+		}
 	}
-	return p
+	return p, nil
 }
 
 // ID returns the stable identity.
@@ -186,7 +190,7 @@ func (p *Publisher) forward(ctx context.Context, msgs []driver.Message) (n int, 
 		n += accepted
 	}
 	if err != nil {
-		if errors.Is(err, ErrTooLarge) {
+		if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrRefused) {
 			return n, err, nil
 		}
 		return n, nil, err

@@ -30,7 +30,8 @@ const drainTimeout = 100 * time.Millisecond
 // bounded rate, and the holders of its topic are told by a `sync` event on that
 // topic, at most one per topic and second; more are deferred, not dropped. It
 // remembers up to 1024 topics for that. Past them the `sync` goes to everybody,
-// on TopicAll: better told too much than not.
+// on TopicAll: better told too much than not. So it does where the broker does not
+// let us publish on the message's topic, as nothing can reach those who hold it.
 type Relay struct {
 	half      driver.Subscriber
 	name      string // of the driver
@@ -50,10 +51,12 @@ type Relay struct {
 	batch []driver.Message
 	retry backoff.Backoff
 	syncs syncs
+	// hopeless: a sync was refused the last time.
+	hopeless bool
 
 	counters struct {
-		events, bytes, malformed, tooLarge, badTopics, syncs, abandoned, workersLost atomic.Uint64
-		pending                                                                      atomic.Int64
+		events, bytes, malformed, tooLarge, badTopics, refused, syncs, abandoned, workersLost atomic.Uint64
+		pending                                                                               atomic.Int64
 	}
 	rejectLog, retryLog lograte.Limiter
 }
@@ -62,13 +65,14 @@ type Relay struct {
 type RelayStats struct {
 	// Events were moved.
 	Events uint64
-	// Malformed, TooLarge and BadTopics were not.
-	Malformed, TooLarge, BadTopics uint64
+	// Malformed, TooLarge and BadTopics were not, nor were Refused, by the broker.
+	Malformed, TooLarge, BadTopics, Refused uint64
 	// Abandoned were received, but Run was ended before they were accepted.
 	Abandoned uint64
 	// WorkersLost is how often a worker went with events in its hands.
 	WorkersLost uint64
-	// Syncs were published to tell of Malformed, TooLarge and WorkersLost.
+	// Syncs were published to tell of Malformed, TooLarge, Refused and
+	// WorkersLost.
 	Syncs uint64
 	// Pending is how many of those are due or deferred.
 	Pending int
@@ -171,7 +175,7 @@ func (r *Relay) Status() driver.Status {
 	return driver.Status{
 		Messages:  c.events.Load(),
 		Bytes:     c.bytes.Load(),
-		Malformed: c.malformed.Load() + c.tooLarge.Load() + c.badTopics.Load(),
+		Malformed: c.malformed.Load() + c.tooLarge.Load() + c.badTopics.Load() + c.refused.Load(),
 	}
 }
 
@@ -180,7 +184,7 @@ func (r *Relay) Stats() RelayStats {
 	c := &r.counters
 	return RelayStats{
 		Events: c.events.Load(), Malformed: c.malformed.Load(), TooLarge: c.tooLarge.Load(),
-		BadTopics: c.badTopics.Load(), Abandoned: c.abandoned.Load(), Syncs: c.syncs.Load(), WorkersLost: c.workersLost.Load(),
+		BadTopics: c.badTopics.Load(), Refused: c.refused.Load(), Abandoned: c.abandoned.Load(), Syncs: c.syncs.Load(), WorkersLost: c.workersLost.Load(),
 		Pending: int(c.pending.Load()),
 	}
 }
@@ -325,6 +329,11 @@ func (r *Relay) reject(m *driver.Message, err error) {
 		}
 	case errors.Is(err, ErrTooLarge):
 		r.counters.tooLarge.Add(1)
+	case errors.Is(err, ErrRefused):
+		// So would a sync of that topic be. One to everybody is tried again until
+		// it is taken, whatever the topic was.
+		r.counters.refused.Add(1)
+		topic = []byte(TopicAll)
 	default:
 		r.counters.malformed.Add(1)
 	}
@@ -332,12 +341,14 @@ func (r *Relay) reject(m *driver.Message, err error) {
 	r.counters.pending.Store(int64(r.syncs.pending))
 }
 
-// tell publishes the syncs that are due. Those that can't be stay.
+// tell publishes the syncs that are due. Those that can't be stay, and hopeless
+// says that the broker refuses one.
 func (r *Relay) tell(ctx context.Context, now time.Time) error {
 	if r.syncs.pending == 0 {
 		return nil
 	}
 	defer func() { r.counters.pending.Store(int64(r.syncs.pending)) }()
+	r.hopeless = false
 	due := r.syncs.take(now)
 	for i, topic := range due {
 		err := r.publisher.Publish(ctx, Event{Action: ActionSync, Topic: topic})
@@ -350,6 +361,7 @@ func (r *Relay) tell(ctx context.Context, now time.Time) error {
 			}
 			return err
 		default:
+			r.hopeless = r.hopeless || errors.Is(err, ErrRefused)
 			r.syncs.again(topic)
 			r.retryLog.Warn(r.log, "publish a sync; trying again", "driver", r.name, "topic", topic, "error", err)
 		}
@@ -358,9 +370,9 @@ func (r *Relay) tell(ctx context.Context, now time.Time) error {
 }
 
 // tellAll publishes all syncs, those too that are deferred: nothing comes after
-// them.
+// them. What the broker refuses is not waited for.
 func (r *Relay) tellAll(ctx context.Context) error {
-	for r.syncs.pending > 0 {
+	for r.hopeless = false; r.syncs.pending > 0 && !r.hopeless; {
 		if err := r.tell(ctx, time.Now().Add(syncInterval)); err != nil {
 			return err
 		}

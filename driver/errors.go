@@ -14,6 +14,11 @@ var (
 	// whether messages reached the mechanism: a broker did not answer until the
 	// context ended. Without it, what was not accepted must reach nobody.
 	ErrUnsure = errors.New("it is not known whether it was sent")
+	// ErrRefused is returned, with the cause beside it, when the mechanism will
+	// not take this message, however often it is asked, but may take others: we
+	// are not permitted to publish on its topic. What may pass is tried again
+	// instead.
+	ErrRefused = errors.New("refused")
 	// ErrRole is returned when a driver can't play the role it was opened in.
 	ErrRole = errors.New("driver does not play this role")
 )

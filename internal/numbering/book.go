@@ -34,6 +34,7 @@ type Series struct {
 	topic      string
 	last       uint64 // the last number given
 	generation uint32 // when it was last used
+	refused    uint64 // the last number of which Refused was told
 	turn
 }
 

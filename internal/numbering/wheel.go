@@ -128,6 +128,14 @@ func (b *Book) Recent() (list []*Series) {
 	return list
 }
 
+// Refused notes that a beacon of a series was not taken and won't be. first: its
+// last event was not said to be unheard yet.
+func (b *Book) Refused(s *Series) (first bool) {
+	first = s.refused != s.last
+	s.refused = s.last
+	return first
+}
+
 // Retry gives a series its turn again at the next tick.
 func (b *Book) Retry(s *Series) {
 	if s.queued {
