@@ -29,13 +29,24 @@
 // twice (the core knows it by its number) but none is lost between here and the
 // server, while this process lives. Flush waits for that confirmation.
 //
+// A server answers a message that it does not permit a moment later, and no other.
+// So the first message of a topic on each connection is accepted only when that
+// moment, one PING, has passed; then a refusal is driver.ErrRefused. What a server
+// comes to refuse later, or to find too large, may be lost after it was accepted:
+// the next message is refused at the call, and so is the core's next beacon, upon
+// which it tells everybody; what was too large is missing by number.
+//
 // The server hands a message to whoever is subscribed at that moment, and to
 // nobody later. A subscriber whose connection was made again gets a Gap about all
 // topics, once its subscriptions are in force. A server drops the connection of a
 // client that does not read (write_deadline, max_pending), with the same result.
 // Subscribe returns when the server that we are connected to has the
 // subscription. In a cluster the others learn of it a moment later: a publisher
-// there may be early, which the core finds out by number.
+// there may be early, which the core finds out by number. What the server does not
+// let us have, for lack of permission or past max_subscriptions, is an error of
+// Subscribe. It is held nevertheless, asked for again every Config.ReconnectMax,
+// and told as Gap each time, or as Confirmed at last. So it is when a permission
+// is taken away.
 //
 // Messages wait in an inbox of inbox_bytes for a reader that is slow. When it is
 // full the older half goes, and a Behind for each topic concerned comes in its
@@ -78,7 +89,8 @@
 // # Concurrency
 //
 // A goroutine keeps each connection; a subscriber has another one that moves
-// messages, a plain publisher two that send and confirm. The client library has
+// messages, a plain one a third that asks again for what was refused, a plain
+// publisher two that send and confirm. The client library has
 // four of its own for each connection, none for a subscription. A message that
 // is received is not copied.
 //

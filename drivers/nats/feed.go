@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +28,10 @@ type feed struct {
 	subs    *subscriptions      // of the session that is there or begins; nil: none
 	pending map[string]struct{} // subjects that were not in force when their Subscribe gave up
 	asking  bool
+	// denied are the subjects that the server does not let us subscribe to, and
+	// crowded is how often it said that there are too many. They are of subs.
+	denied  map[string]error
+	crowded int
 }
 
 // subscriptions are those of one session.
@@ -37,6 +39,25 @@ type subscriptions struct {
 	session *session
 	mu      sync.Mutex // before the subscriber's
 	by      map[string]*client.Subscription
+
+	// The subscriber's mu guards it: subjects of which the server has not said
+	// that we may not.
+	inForce map[string]bool
+}
+
+// drop gives subscriptions up that the server does not have.
+func (s *subscriptions) drop(subjects []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, subject := range subjects {
+		if sub := s.by[subject]; sub != nil {
+			delete(s.by, subject)
+			if err := sub.Unsubscribe(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // feedBuffer is how many messages may be between the client library and the
@@ -49,10 +70,11 @@ func (s *subscriber) newFeed(l *link, name string) *feed {
 	f := &feed{
 		sub: s, link: l, source: &driver.Source{Address: name},
 		in: make(chan *client.Msg, feedBuffer), done: make(chan struct{}),
-		pending: make(map[string]struct{}),
+		pending: make(map[string]struct{}), denied: make(map[string]error),
 	}
 	l.begin, l.trouble = f.begin, f.trouble
 	s.done.Go(f.pump)
+	s.done.Go(f.insist)
 	return f
 }
 
@@ -99,22 +121,102 @@ func (f *feed) take(m *client.Msg) {
 	s.inbox.put(driver.Message{Topic: topic, Payload: m.Data, Source: f.source})
 }
 
-// trouble notes that the client library has dropped messages.
-func (f *feed) trouble(sub *client.Subscription, err error) {
-	if sub == nil || !errors.Is(err, client.ErrSlowConsumer) {
+// trouble notes that the client library has dropped messages, or that the
+// server does not let us have some.
+func (f *feed) trouble(sess *session, sub *client.Subscription, err error) {
+	s := f.sub
+	publish, subject, denied := violation(err)
+	denied = denied && !publish
+	s.mu.Lock()
+	topic := s.held[subject]
+	tell := driver.NoNotice
+	switch {
+	case f.subs == nil || f.subs.session != sess: // of before
+	case sub != nil && errors.Is(err, client.ErrSlowConsumer):
+		topic, tell = s.held[sub.Subject], driver.Behind // nil if it is the pattern of all
+	case errors.Is(err, client.ErrMaxSubscriptionsExceeded):
+		f.crowded++
+	case denied:
+		f.denied[subject] = err
+		if f.subs.inForce[subject] {
+			tell = driver.Gap // it was permitted until now
+			delete(f.subs.inForce, subject)
+		}
+	}
+	s.mu.Unlock()
+	if tell != driver.NoNotice {
+		s.inbox.put(driver.Message{Topic: topic, Source: f.source, Notice: tell})
+	}
+}
+
+// insist asks again, now and then, for what the server does not let us have. What
+// is held and doesn't come is told each time, and that it comes.
+func (f *feed) insist() {
+	t := time.NewTicker(f.sub.settings.cfg.ReconnectMax)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			f.again()
+		case <-f.done:
+			return
+		case <-f.sub.ctx.Done():
+			return
+		}
+	}
+}
+
+func (f *feed) again() {
+	s := f.sub
+	s.mu.Lock()
+	subs := f.subs
+	var subjects []string
+	for subject := range f.denied {
+		if _, held := s.held[subject]; held || s.all {
+			subjects = append(subjects, subject)
+		}
+	}
+	clear(f.denied)
+	s.mu.Unlock()
+	if len(subjects) == 0 || subs == nil {
 		return
 	}
-	f.sub.mu.Lock()
-	topic := f.sub.held[sub.Subject] // nil if it is the pattern of all
-	f.sub.mu.Unlock()
-	f.sub.inbox.put(driver.Message{Topic: topic, Source: f.source, Notice: driver.Behind})
+	ctx, cancel := context.WithTimeout(s.ctx, s.settings.cfg.HandshakeTimeout)
+	defer cancel()
+	if subs.drop(subjects) != nil || f.put(subs, subjects) != nil || subs.session.flush(ctx) != nil {
+		return // it begins anew
+	}
+	f.tell(subs, subjects)
+}
+
+// tell tells of each of the subjects whether it is in force now, though nobody
+// waits for that.
+func (f *feed) tell(subs *subscriptions, subjects []string) {
+	s := f.sub
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.subs != subs {
+		return
+	}
+	for _, subject := range subjects {
+		topic, held := s.held[subject]
+		m := driver.Message{Topic: topic, Source: f.source, Notice: driver.Confirmed}
+		if f.denied[subject] != nil {
+			m.Notice = driver.Gap
+		} else {
+			subs.inForce[subject] = true
+		}
+		if held || s.all {
+			s.inbox.put(m)
+		}
+	}
 }
 
 // begin subscribes on a new session. After the first one, what was published
 // in between may be missed.
 func (f *feed) begin(ctx context.Context, sess *session) error {
 	s := f.sub
-	subs := &subscriptions{session: sess, by: make(map[string]*client.Subscription)}
+	subs := &subscriptions{session: sess, by: make(map[string]*client.Subscription), inForce: make(map[string]bool)}
 	sess.subs = subs
 	s.mu.Lock()
 	f.subs = subs
@@ -123,6 +225,8 @@ func (f *feed) begin(ctx context.Context, sess *session) error {
 		subjects = append(subjects, subject)
 	}
 	clear(f.pending)
+	clear(f.denied)
+	f.crowded = 0
 	s.mu.Unlock()
 	if s.all {
 		subjects = append(subjects, s.settings.subjects.all())
@@ -133,11 +237,17 @@ func (f *feed) begin(ctx context.Context, sess *session) error {
 		err = sess.flush(ctx)
 		cancel()
 	}
-	if err != nil {
+	if err == nil {
+		err = f.refused(subs, subjects, 0)
+	}
+	switch {
+	case err != nil && sess.number == 1 && s.all:
+		return err
+	case err != nil && !errors.Is(err, client.ErrPermissionViolation):
 		return fmt.Errorf("subscribe again: %w", err)
 	}
 	if sess.number > 1 {
-		s.inbox.put(driver.Message{Source: f.source, Notice: driver.Gap})
+		s.inbox.put(driver.Message{Source: f.source, Notice: driver.Gap}) // about what is denied, too
 	}
 	return nil
 }
@@ -176,15 +286,25 @@ func (f *feed) put(subs *subscriptions, subjects []string) error {
 func (f *feed) change(ctx context.Context, subjects []string, confirm bool) error {
 	for {
 		f.sub.mu.Lock()
-		subs := f.subs
+		subs, crowded := f.subs, f.crowded
+		var before []string // denied, and perhaps not any more
+		for _, subject := range subjects {
+			if f.denied[subject] != nil {
+				delete(f.denied, subject)
+				before = append(before, subject)
+			}
+		}
 		f.sub.mu.Unlock()
 		if subs != nil {
-			err := f.put(subs, subjects)
+			err := subs.drop(before)
+			if err == nil {
+				err = f.put(subs, subjects)
+			}
 			if err == nil && confirm {
 				err = subs.session.flush(ctx)
 			}
 			if err == nil && confirm {
-				return refused(subs.session, subjects)
+				return f.refused(subs, subjects, crowded)
 			}
 			if err == nil {
 				return nil
@@ -211,7 +331,7 @@ func (f *feed) change(ctx context.Context, subjects []string, confirm bool) erro
 		}
 		next, err := f.link.await(ctx)
 		if err == nil && (subs == nil || next != subs.session) {
-			return refused(next, subjects)
+			return f.refused(next.subs, subjects, 0)
 		}
 	}
 }
@@ -226,18 +346,33 @@ func (f *feed) lost(subs *subscriptions) <-chan struct{} {
 	return subs.session.lost
 }
 
-// refused reports a subject that the server does not let us subscribe to.
-func refused(sess *session, subjects []string) error {
-	err := sess.nc.LastError()
-	if !errors.Is(err, client.ErrPermissionViolation) {
-		return nil
+// refused reports what the server does not let us subscribe to. The others are
+// in force. crowded is how often it had said before that there are too many.
+func (f *feed) refused(subs *subscriptions, subjects []string, crowded int) error {
+	s := f.sub
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.subs != subs {
+		return nil // begun anew, behind a notice
 	}
+	var first error
 	for _, subject := range subjects {
-		if strings.Contains(err.Error(), strconv.Quote(subject)) {
-			return driver.WithHint(err, "give the user permission to subscribe to "+subject)
+		if f.crowded > crowded && !subs.inForce[subject] {
+			// It does not say which one.
+			f.denied[subject] = driver.WithHint(client.ErrMaxSubscriptionsExceeded, "raise max_subscriptions in the servers' configuration, or of the account")
+		}
+		err := f.denied[subject]
+		switch {
+		case err == nil:
+			subs.inForce[subject] = true
+		case first == nil:
+			first = err
+			if errors.Is(err, client.ErrPermissionViolation) {
+				first = driver.WithHint(err, "give the user permission to subscribe to "+subject)
+			}
 		}
 	}
-	return nil
+	return first
 }
 
 // later has it told when subscriptions come into force that nobody waits for
@@ -283,16 +418,10 @@ func (f *feed) ask() {
 			s.mu.Unlock()
 			continue
 		}
-		var topics [][]byte
 		for _, subject := range subjects {
-			if topic, held := s.held[subject]; held {
-				topics = append(topics, topic)
-			}
 			delete(f.pending, subject)
 		}
 		s.mu.Unlock()
-		for _, topic := range topics {
-			s.inbox.put(driver.Message{Topic: topic, Source: f.source, Notice: driver.Confirmed})
-		}
+		f.tell(subs, subjects)
 	}
 }

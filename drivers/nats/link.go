@@ -30,7 +30,7 @@ type link struct {
 	// ends it, and another one is tried.
 	begin func(ctx context.Context, s *session) error
 	// trouble is told of errors that belong to no call; nil: nobody.
-	trouble func(sub *client.Subscription, err error)
+	trouble func(s *session, sub *client.Subscription, err error)
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -49,7 +49,9 @@ type session struct {
 	lost   chan struct{} // closed when the connection is
 	raw    *dialer
 
-	maxPayload int64 // of the server, with what goes with a payload
+	mu    sync.Mutex
+	noted error         // the last error that trouble was told of
+	news  chan struct{} // closed when it changes
 
 	// What the publisher or subscriber keeps of it; set by begin.
 	inbox string // where answers come
@@ -202,7 +204,7 @@ func (l *link) connect(ctx context.Context, number int) (*session, error) {
 	l.mu.Lock()
 	o := l.options
 	l.mu.Unlock()
-	s := &session{number: number, lost: make(chan struct{}), raw: &dialer{ctx: ctx, timeout: o.Timeout}}
+	s := &session{number: number, lost: make(chan struct{}), news: make(chan struct{}), raw: &dialer{ctx: ctx, timeout: o.Timeout}}
 	stop := context.AfterFunc(ctx, s.raw.abort)
 	defer stop()
 	o.CustomDialer = s.raw
@@ -210,8 +212,9 @@ func (l *link) connect(ctx context.Context, number int) (*session, error) {
 	o.AsyncErrorCB = func(_ *client.Conn, sub *client.Subscription, err error) {
 		l.warned.Warn(l.log, "server or connection", "error", err)
 		if l.trouble != nil {
-			l.trouble(sub, err)
+			l.trouble(s, sub, err)
 		}
+		s.note(err)
 	}
 	var err error
 	if s.nc, err = o.Connect(); err != nil {
@@ -222,7 +225,6 @@ func (l *link) connect(ctx context.Context, number int) (*session, error) {
 		}
 		return nil, l.settings.explain(err, o.Servers)
 	}
-	s.maxPayload = s.nc.MaxPayload()
 	if l.begin != nil {
 		if err = l.begin(ctx, s); err != nil {
 			s.end()
@@ -231,6 +233,52 @@ func (l *link) connect(ctx context.Context, number int) (*session, error) {
 	}
 	return s, nil
 }
+
+// note says that trouble was told of an error.
+func (s *session) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noted = err
+	close(s.news)
+	s.news = make(chan struct{})
+}
+
+// settle blocks until trouble was told of all that the server has said so far:
+// the client library has a goroutine for that, which may be late.
+func (s *session) settle(ctx context.Context) {
+	last := s.nc.LastError()
+	if last == nil {
+		return
+	}
+	bound := time.Second // a safeguard
+	// Most errors are values of their own. This one is always the same, so
+	// nobody knows whether it was told of the last one.
+	again := errors.Is(last, client.ErrMaxSubscriptionsExceeded)
+	if again {
+		bound = 50 * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		noted, news := s.noted, s.news
+		s.mu.Unlock()
+		if last = s.nc.LastError(); last == noted && !again {
+			return
+		}
+		select {
+		case <-news:
+		case <-s.lost:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// maxPayload is what the server takes, with what goes with a payload. It may
+// change while the connection stands.
+func (s *session) maxPayload() int64 { return s.nc.MaxPayload() }
 
 // end closes the connection and waits for it.
 func (s *session) end() {
@@ -241,7 +289,8 @@ func (s *session) end() {
 	<-s.lost
 }
 
-// flush blocks until the server has taken in everything that was sent.
+// flush blocks until the server has taken in everything that was sent, and
+// trouble was told of what it did not permit.
 func (s *session) flush(ctx context.Context) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc // the client insists
@@ -252,6 +301,7 @@ func (s *session) flush(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return errLost
 	}
+	s.settle(ctx)
 	return err
 }
 

@@ -22,7 +22,7 @@ func Options() []driver.Option { return options }
 
 var options = append([]driver.Option{
 	params.Servers(defaultServer, "NATS servers: nats://host:port or tls://host:port. One of a cluster is enough: it names the others."),
-	params.Text("user", "", "User to log in as; of nats_embedded, what others log in as."),
+	params.Text("user", "", "User to log in as; of nats_embedded, what nodes, and the other servers of its cluster, log in as."),
 	params.Secret("password", "Password of user."),
 	params.Secret("token", "Token to log in with, where the servers ask for one."),
 	params.File("credentials", "Credentials file (.creds: a JWT and its key) to log in with."),

@@ -20,14 +20,15 @@ type reader struct {
 	*wyvern.Subscriber
 	gate sync.RWMutex // held by who stops it
 
-	mu   sync.Mutex
-	keys map[string]bool
-	told map[string]wyvern.Reason // by topic, the last one
+	mu    sync.Mutex
+	keys  map[string]bool
+	told  map[string]wyvern.Reason // by topic, the last one
+	syncs map[string]int           // by topic
 }
 
 func newReader(t *testing.T, d driver.Driver, cfg driver.Config, topics ...string) *reader {
 	t.Helper()
-	r := &reader{keys: map[string]bool{}, told: map[string]wyvern.Reason{}}
+	r := &reader{keys: map[string]bool{}, told: map[string]wyvern.Reason{}, syncs: map[string]int{}}
 	var err error
 	r.Subscriber, err = wyvern.OpenSubscriber(t.Context(), wyvern.SubscriberOptions{
 		Driver: d, Config: cfg, Topics: topics, Handler: func(_ context.Context, e wyvern.Event) error {
@@ -37,6 +38,7 @@ func newReader(t *testing.T, d driver.Driver, cfg driver.Config, topics ...strin
 			defer r.mu.Unlock()
 			if e.Action == wyvern.ActionSync {
 				r.told[e.Topic] = e.Reason
+				r.syncs[e.Topic]++
 			} else {
 				r.keys[e.Key] = true
 			}
@@ -60,6 +62,13 @@ func (r *reader) reason(topic string) wyvern.Reason {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.told[topic]
+}
+
+// synced is how often a resync of the topic was told.
+func (r *reader) synced(topic string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.syncs[topic]
 }
 
 func newWriter(t *testing.T, d driver.Driver, cfg driver.Config) *wyvern.Publisher {

@@ -32,7 +32,7 @@ type store struct {
 func newStore(s *settings) *store { return &store{settings: s, denied: make(chan error, 1)} }
 
 // trouble is a link's.
-func (st *store) trouble(_ *client.Subscription, err error) {
+func (st *store) trouble(_ *session, _ *client.Subscription, err error) {
 	if !errors.Is(err, client.ErrPermissionViolation) {
 		return
 	}

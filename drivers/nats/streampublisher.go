@@ -42,22 +42,46 @@ type streamPublisher struct {
 	unsure []driver.Message
 	from   uint64 // the number of unsure[0]
 
+	refusal chan struct{} // one when there is another of denied
+
 	mu     sync.Mutex
 	status driver.Status
+	denied denials
 }
 
 func openStreamPublisher(ctx context.Context, l *link) (driver.Publisher, error) {
 	p := &streamPublisher{
 		link: l, store: newStore(l.settings), nonce: client.NewInbox()[len("_INBOX."):] + "-",
-		cache: cache{subjects: l.settings.subjects},
+		cache:  cache{subjects: l.settings.subjects},
+		denied: newDenials(l.settings), refusal: make(chan struct{}, 1),
 	}
-	l.trouble = p.store.trouble
+	l.trouble = p.trouble
 	l.begin = p.begin
 	if err := l.open(ctx); err != nil {
 		l.close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// trouble is the link's.
+func (p *streamPublisher) trouble(s *session, sub *client.Subscription, err error) {
+	publish, subject, ok := violation(err)
+	if _, e := p.link.settings.subjects.topic(subject); !ok || !publish || e != nil {
+		p.store.trouble(s, sub, err)
+		return
+	}
+	p.mu.Lock()
+	p.denied.add(subject, refusedPublish(err, subject))
+	p.mu.Unlock()
+	signal(p.refusal)
+}
+
+// refused returns why the server does not take messages of a subject.
+func (p *streamPublisher) refused(subject string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.denied.of(subject)
 }
 
 // begin makes the place where answers come, and the first time looks for the
@@ -89,10 +113,14 @@ func (p *streamPublisher) Publish(ctx context.Context, msgs []driver.Message) (n
 		p.status.Messages++
 		p.status.Bytes += uint64(len(msgs[i].Payload))
 	}
-	if err != nil && r.first < r.reached {
+	open := r.first
+	if errors.Is(err, driver.ErrRefused) {
+		open++ // that one was not stored
+	}
+	if err != nil && open < r.reached {
 		err = fmt.Errorf("%w: %w", driver.ErrUnsure, err)
-		p.from = r.base + uint64(r.first)
-		for _, m := range msgs[r.first:r.reached] {
+		p.from = r.base + uint64(open)
+		for _, m := range msgs[open:r.reached] {
 			p.unsure = append(p.unsure, driver.Message{Topic: bytes.Clone(m.Topic), Payload: bytes.Clone(m.Payload)})
 		}
 	}
@@ -105,7 +133,7 @@ func (p *streamPublisher) settle(ctx context.Context) error {
 		r := p.newRun(p.unsure, p.from)
 		err := r.all(ctx)
 		done := r.first
-		if errors.Is(err, driver.ErrTooLarge) {
+		if errors.Is(err, driver.ErrTooLarge) || errors.Is(err, driver.ErrRefused) {
 			done, err = done+1, nil // it can't be stored any more
 		}
 		p.unsure, p.from = p.unsure[done:], p.from+uint64(done)
@@ -151,7 +179,7 @@ func (r *run) all(ctx context.Context) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, driver.ErrTooLarge), errors.Is(err, client.ErrPermissionViolation):
+		case errors.Is(err, driver.ErrTooLarge), errors.Is(err, driver.ErrRefused), errors.Is(err, client.ErrPermissionViolation):
 			return err
 		case errors.Is(err, driver.ErrClosed):
 			return err
@@ -195,7 +223,7 @@ func (r *run) on(ctx context.Context, s *session) error {
 				continue
 			}
 			if err := r.send(s, next); err != nil {
-				if errors.Is(err, driver.ErrTooLarge) && next > r.first {
+				if (errors.Is(err, driver.ErrTooLarge) || errors.Is(err, driver.ErrRefused)) && next > r.first {
 					break // after those before it
 				}
 				if errors.Is(err, errLost) {
@@ -223,9 +251,15 @@ func (r *run) on(ctx context.Context, s *session) error {
 					size += int64(len(r.msgs[i].Payload))
 				}
 			}
+		case <-r.p.refusal:
+			for i := r.first; i < next; i++ {
+				if !r.acked[i] && r.p.refused(r.p.cache.of(r.msgs[i].Topic)) != nil {
+					next = i
+				}
+			}
 		case <-timeout.C:
 			if err := r.p.store.refusal(); err != nil {
-				return driver.WithHint(err, "give the user permission to publish to "+r.p.link.settings.subjects.all())
+				return driver.WithHint(err, permissions)
 			}
 			return errors.New("the stream does not answer")
 		case <-s.lost:
@@ -243,6 +277,10 @@ func (r *run) on(ctx context.Context, s *session) error {
 
 func (r *run) send(s *session, i int) error {
 	m := &r.msgs[i]
+	subject := r.p.cache.of(m.Topic)
+	if err := r.p.refused(subject); err != nil {
+		return err
+	}
 	number := strconv.FormatUint(r.base+uint64(i), 10)
 	header := client.Header{jetstream.MsgIDHeader: {r.p.nonce + number}}
 	extra := len("NATS/1.0\r\n\r\n") + len(jetstream.MsgIDHeader) + len(": \r\n") + len(r.p.nonce) + len(number)
@@ -250,11 +288,11 @@ func (r *run) send(s *session, i int) error {
 		return err
 	}
 	err := s.nc.PublishMsg(&client.Msg{
-		Subject: r.p.cache.of(m.Topic), Reply: s.inbox + number, Header: header, Data: m.Payload,
+		Subject: subject, Reply: s.inbox + number, Header: header, Data: m.Payload,
 	})
 	switch {
 	case errors.Is(err, client.ErrMaxPayload):
-		return tooLarge(len(m.Payload), s.maxPayload, "the server's max_payload")
+		return tooLarge(len(m.Payload), s.maxPayload(), "the server's max_payload")
 	case err != nil:
 		// A part may have been sent. Nothing more may go this way.
 		s.nc.Close()

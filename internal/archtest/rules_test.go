@@ -63,6 +63,11 @@ var rules = []rule{
 		why:   "tests run the real server: the product must not link it",
 	},
 	{
+		pkg:   "internal/testserver/natsserver",
+		third: []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/jwt/v2", "github.com/nats-io/nkeys"},
+		why:   "tests run the real server, as operators configure it",
+	},
+	{
 		pkg:   "drivers/nats",
 		ours:  []string{"driver", "internal/*"},
 		third: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nkeys"},

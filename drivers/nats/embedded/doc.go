@@ -12,7 +12,8 @@
 // listens at cluster_listen for the others and needs to know, in routes, one that
 // is there. Then a subscriber that is connected to several of them gets an event
 // from each; the core removes what comes twice, by number. In a cluster one URI
-// is enough.
+// is enough. Servers log in with one another as clients do, by user and password or
+// token, and encrypt where there is a certificate: so all need the same.
 //
 // [Start] runs a server without the driver. [Driver] implements driver.Starter,
 // which lets `wyvern demo` run on NATS with nothing installed.

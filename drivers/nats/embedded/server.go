@@ -39,12 +39,14 @@ type Options struct {
 	JetStream bool
 	StoreDir  string
 
-	// User and Password, or Token, are what clients log in with, if set.
+	// User and Password, or Token, are what clients, and other servers of the
+	// cluster, log in with, if set.
 	User, Password, Token string
 	// NKeys are the public keys of users who may log in with the seeds.
 	NKeys []string
 	// TLS encrypts the connections of clients, but for those inside the
-	// process.
+	// process, and those between servers, which check one another's certificate
+	// by its RootCAs.
 	TLS *tls.Config
 
 	// MaxPayload bounds one message with its header, in bytes; default 1 MiB
@@ -189,11 +191,26 @@ func (o *Options) cluster(so *server.Options) error {
 		port = server.RANDOM_PORT
 	}
 	so.Cluster = server.ClusterOpts{Name: o.Cluster, Host: host, Port: port}
+	var login *url.Userinfo
+	switch { // whoever is a route gets everything
+	case o.User != "" || o.Password != "":
+		login = url.UserPassword(o.User, o.Password)
+	case o.Token != "":
+		login = url.UserPassword("token", o.Token)
+	}
+	if login != nil {
+		so.Cluster.Username = login.Username()
+		so.Cluster.Password, _ = login.Password()
+		so.Cluster.AuthTimeout = 5
+	}
+	if o.TLS != nil {
+		so.Cluster.TLSConfig, so.Cluster.TLSTimeout = o.TLS.Clone(), 5
+	}
 	for _, route := range o.Routes {
 		if _, _, err := net.SplitHostPort(route); err != nil {
 			return driver.WithHint(fmt.Errorf("route %q: %w", route, err), "write host:port")
 		}
-		so.Routes = append(so.Routes, &url.URL{Scheme: "nats", Host: route})
+		so.Routes = append(so.Routes, &url.URL{Scheme: "nats", Host: route, User: login})
 	}
 	return nil
 }
