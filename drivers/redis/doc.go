@@ -84,7 +84,8 @@
 // mode says. Each error has a hint. Later the same is logged and tried again, for
 // ever. A payload that is larger than the server's proto-max-bulk-len is
 // driver.ErrTooLarge, at the call, if the server tells us its limit; else when the
-// server has refused it.
+// server has refused it. A topic that the user may not publish on, or of which the
+// key is no stream, is driver.ErrRefused.
 //
 // # Dependencies
 //

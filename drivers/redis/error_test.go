@@ -161,24 +161,80 @@ func open(t *testing.T, d redis.Driver, cfg driver.Config) (driver.Publisher, dr
 }
 
 // TestACL: a user that may not use a topic is told so, and of others it is not
-// deprived.
+// deprived. It passes when it may.
 func TestACL(t *testing.T) {
 	s := redisserver.Start(t)
-	s.Do("ACL", "SETUSER", "worker", "on", ">secret", "resetchannels", "&T", "resetkeys", "~*}T", "+@all")
-	cfg := driver.Config{Servers: []string{"redis://worker:secret@" + s.Addr}}
+	may := func(rules ...any) { s.Do(append([]any{"ACL", "SETUSER", "worker"}, rules...)...) }
+	cfg := driver.Config{Servers: []string{"redis://worker:secret@" + s.Addr}, ReconnectMax: 200 * time.Millisecond}
 	for _, d := range []redis.Driver{{}, {Streams: true}} {
+		may("reset", "on", ">secret", "resetchannels", "&T", "resetkeys", "~*}T", "+@all")
 		pub, sub := open(t, d, cfg)
 		defer pub.Close()
 		defer sub.Close()
-		n, err := pub.Publish(t.Context(), []driver.Message{{Topic: []byte("forbidden"), Payload: []byte("x")}})
-		if n != 0 || err == nil || !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(hint(err), "ACL SETUSER") {
-			t.Errorf("Publish: %d, %v; hint: %q", n, err, hint(err))
+		message := func(topic string) driver.Message { return driver.Message{Topic: []byte(topic), Payload: []byte("x")} }
+		for _, msgs := range [][]driver.Message{{message("forbidden")}, {message("T"), message("forbidden"), message("T")}} {
+			n, err := pub.Publish(t.Context(), msgs)
+			if n != len(msgs)/2 || !errors.Is(err, driver.ErrRefused) || !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(hint(err), "ACL SETUSER") {
+				t.Errorf("Publish of %d: %d, %v; hint: %q", len(msgs), n, err, hint(err))
+			}
+			if errors.Is(err, driver.ErrUnsure) {
+				t.Errorf("%v, but the second time it is known before it is tried", err)
+			}
 		}
-		err = sub.Subscribe(t.Context(), "T", "forbidden")
+		err := sub.Subscribe(t.Context(), "T", "forbidden")
 		if err == nil || !strings.Contains(err.Error(), `"forbidden"`) || !strings.Contains(err.Error(), "NOPERM") {
 			t.Errorf("Subscribe: %v", err)
 		}
 		deliver(t, d, cfg)
+		may("&*", "~*")
+		s.Wait("the permission", func() bool {
+			n, err := pub.Publish(t.Context(), []driver.Message{message("forbidden")})
+			if err != nil && !errors.Is(err, driver.ErrRefused) {
+				t.Error(err)
+			}
+			return n == 1
+		})
+	}
+}
+
+// TestNoStream: a key that is no stream is refused like a topic that one may not
+// use.
+func TestNoStream(t *testing.T) {
+	s := redisserver.Start(t)
+	pub, sub := open(t, redis.Driver{Streams: true}, driver.Config{Servers: []string{s.Addr}})
+	defer pub.Close()
+	defer sub.Close()
+	if _, err := pub.Publish(t.Context(), []driver.Message{{Topic: []byte("bad"), Payload: []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range s.Do("KEYS", "*").([]any) {
+		s.Do("SET", key, "no stream")
+	}
+	n, err := pub.Publish(t.Context(), []driver.Message{{Topic: []byte("bad"), Payload: []byte("x")}})
+	if n != 0 || !errors.Is(err, driver.ErrRefused) || !strings.Contains(hint(err), "stream_prefix") {
+		t.Errorf("Publish: %d, %v; hint: %q", n, err, hint(err))
+	}
+	passes(t, pub, sub)
+}
+
+// TestMutualTLS: a server that wants a certificate of ours.
+func TestMutualTLS(t *testing.T) {
+	a, other := authority.New(t, "ours"), authority.New(t, "theirs")
+	cert, key := a.Issue("server")
+	s := redisserver.StartTLS(t, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.File)
+	own, ownKey := a.Issue("client")
+	wrong, wrongKey := other.Issue("client")
+	for _, d := range []redis.Driver{{}, {Streams: true}} {
+		with := func(cert, key string) driver.Config {
+			return driver.Config{Servers: []string{s.Addr}, Params: map[string]string{"tls_ca": a.File, "tls_cert": cert, "tls_key": key}}
+		}
+		deliver(t, d, with(own, ownKey))
+		for _, cfg := range []driver.Config{with("", ""), with(wrong, wrongKey)} {
+			pub, err := d.OpenPublisher(t.Context(), cfg.WithDefaults())
+			explained(t, "OpenPublisher", pub, err, s.Addr, "tls_cert and tls_key")
+			sub, err := d.OpenSubscriber(t.Context(), cfg.WithDefaults())
+			explained(t, "OpenSubscriber", sub, err, s.Addr, "tls_cert and tls_key")
+		}
 	}
 }
 

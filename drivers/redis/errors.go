@@ -70,6 +70,13 @@ func passes(err error) bool {
 	return false
 }
 
+// denied tells whether a server does not let us use a channel or key, or can't
+// use the key.
+func denied(err error) bool {
+	text, _ := answered(err)
+	return strings.HasPrefix(text, "NOPERM ") || strings.HasPrefix(text, "WRONGTYPE ")
+}
+
 // tooLong tells whether a string was longer than the server takes, after which
 // it has closed the connection.
 func tooLong(err error) bool {
@@ -108,11 +115,11 @@ func (d *dialer) explain(addr string, err error) error {
 		hint = "set tls_server_name to a name that the server's certificate has"
 	case errors.As(err, &record):
 		hint = "the server doesn't speak TLS: set tls to false, or redis:// instead of rediss://"
-	case d.tls != nil && strings.Contains(err.Error(), "tls: "):
-		hint = "if the server asks for a certificate of ours, set tls_cert and tls_key"
+	case d.tls != nil && (strings.Contains(err.Error(), "tls: ") || hungUp(err)):
+		hint = "if the server asks for a certificate of ours, set tls_cert and tls_key to one that it accepts"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		hint = "no server listens there: start it, or check servers"
-	case d.tls == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || strings.Contains(err.Error(), "redis: ")):
+	case d.tls == nil && (hungUp(err) || strings.Contains(err.Error(), "redis: ")):
 		hint = "what listens there doesn't speak Redis's protocol in the clear: if it speaks TLS, set tls to true, or rediss:// instead of redis://"
 	case errors.As(err, &timeout) && timeout.Timeout() && d.tls != nil:
 		hint = "the server did not answer: if it doesn't speak TLS there, set tls to false, or redis:// instead of rediss://"
@@ -122,6 +129,11 @@ func (d *dialer) explain(addr string, err error) error {
 		err = driver.WithHint(err, hint)
 	}
 	return err
+}
+
+// hungUp tells whether the other side ended the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // hinted adds a hint to an answer to a command, where there is one.

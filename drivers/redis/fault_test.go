@@ -66,10 +66,19 @@ func networkFaults(p *proxy.Proxy) []drivertest.Fault {
 	}
 }
 
+// rightsTakenAway is a user that may use no topic for a while.
+func rightsTakenAway(s *redisserver.Server) drivertest.Fault {
+	return drivertest.Fault{Name: "RightsTakenAway", Strike: func(testing.TB, driver.Config) {
+		s.Do("ACL", "SETUSER", "default", "resetchannels", "resetkeys")
+		linger(time.Second)
+		s.Do("ACL", "SETUSER", "default", "allchannels", "allkeys")
+	}}
+}
+
 func TestN8PubSubFaults(t *testing.T) {
 	s := redisserver.Start(t)
 	p := through(t, s)
-	faults := append(networkFaults(p),
+	faults := append(networkFaults(p), rightsTakenAway(s),
 		drivertest.Fault{Name: "Restarted", Strike: restart(s, s.Stop, 0)},
 		drivertest.Fault{Name: "KilledAndAway", Strike: restart(s, s.Kill, 10*time.Second)},
 		drivertest.Fault{Name: "ClientsKilled", Strike: func(t testing.TB, _ driver.Config) {
@@ -85,7 +94,15 @@ func TestN8PubSubFaults(t *testing.T) {
 func TestN8StreamsFaults(t *testing.T) {
 	s := redisserver.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	p := through(t, s)
-	faults := append(networkFaults(p),
+	faults := append(networkFaults(p), rightsTakenAway(s),
+		drivertest.Fault{Name: "MemoryFull", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
+			s.Do("CONFIG", "SET", "maxmemory", "1mb")
+			if _, err := s.Try("SET", "x", "y"); err == nil {
+				t.Error("the memory is not full")
+			}
+			linger(time.Second)
+			s.Do("CONFIG", "SET", "maxmemory", "0")
+		}},
 		drivertest.Fault{Name: "RestartedKeeping", Strike: restart(s, s.Stop, 0)},
 		drivertest.Fault{Name: "Deleted", Strike: func(t testing.TB, cfg driver.Config) {
 			removed(t, s, cfg, func(key string) { s.Do("DEL", key) })

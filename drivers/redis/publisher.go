@@ -18,6 +18,8 @@ const (
 	// maxRenewed is of how many streams a publisher remembers when it renewed
 	// their expiry.
 	maxRenewed = 1 << 17
+	// maxDenied is how many topics are remembered to be refused by the server.
+	maxDenied = 1 << 12
 )
 
 // publisher implements driver.Publisher and Statuser.
@@ -35,12 +37,20 @@ type publisher struct {
 	cmds    []*command
 	args    []command
 	renewed map[string]time.Time
+	denied  map[string]denial // by topic
 
 	messages, bytes, lost atomic.Uint64
 }
 
+// denial is why the server does not take a topic, and until when that is
+// believed.
+type denial struct {
+	err   error
+	until time.Time
+}
+
 func openPublisher(ctx context.Context, s *site, streams bool) (driver.Publisher, error) {
-	p := &publisher{site: s, streams: streams, fleet: newFleet(s, streams, !streams), busy: make(chan struct{}, 1), renewed: make(map[string]time.Time)}
+	p := &publisher{site: s, streams: streams, fleet: newFleet(s, streams, !streams), busy: make(chan struct{}, 1), renewed: make(map[string]time.Time), denied: make(map[string]denial)}
 	if err := p.fleet.route(ctx); err != nil {
 		p.fleet.close()
 		return nil, err
@@ -104,6 +114,12 @@ func (p *publisher) part(msgs []driver.Message) ([]driver.Message, error) {
 	size := 0
 	for i := range msgs {
 		length := len(msgs[i].Payload)
+		if d, known := p.denied[string(msgs[i].Topic)]; known {
+			if time.Now().Before(d.until) {
+				return msgs[:i], d.err
+			}
+			delete(p.denied, string(msgs[i].Topic))
+		}
 		if length > p.site.cfg.MaxPayload {
 			return msgs[:i], fmt.Errorf("%w: %d bytes, more than %d", driver.ErrTooLarge, length, p.site.cfg.MaxPayload)
 		}
@@ -216,9 +232,25 @@ func (p *publisher) refused(msgs []driver.Message, cmds []*command) (int, error)
 	if tooLong(err) {
 		err = fmt.Errorf("%w: %d bytes, more than the server's proto-max-bulk-len", driver.ErrTooLarge, len(msgs[n].Payload))
 	} else if err != nil {
-		err = hinted(fmt.Errorf("topic %q: %w", msgs[n].Topic, err))
+		err = p.deny(&msgs[n], err)
 	}
 	return n, unsure(err, cmds[n:])
+}
+
+// deny explains why a message was refused. If that is its topic's fault, the
+// topic is not tried again for a while: those behind it would be sent twice, over
+// and over.
+func (p *publisher) deny(m *driver.Message, err error) error {
+	about := hinted(fmt.Errorf("topic %q: %w", m.Topic, err))
+	if !denied(err) {
+		return about
+	}
+	about = fmt.Errorf("%w: %w", driver.ErrRefused, about)
+	if len(p.denied) >= maxDenied {
+		clear(p.denied)
+	}
+	p.denied[string(m.Topic)] = denial{about, time.Now().Add(p.site.cfg.ReconnectMax)}
+	return about
 }
 
 // unsure adds to an error that some of the messages that were not accepted may
