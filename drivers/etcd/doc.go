@@ -16,7 +16,9 @@
 // /pubsub/wyvern:beats, which none of them watches, and on the topics that they do
 // watch our beacons, ordinary bodies with the action "beacon" and without a
 // table, for which their controller logs a line and does nothing. A key that is
-// deleted is no event. What others write under such a key is passed up whatever
+// deleted is no event. Every key below the prefix is a topic: where the prefix of
+// one site begins that of another, as /pubsub/a and /pubsub/ab do, a topic of the
+// one may be a topic of the other. What others write under such a key is passed up whatever
 // it is: the core counts what is no event.
 //
 // # Delivery
@@ -29,9 +31,9 @@
 // one topic take a round trip and a write to disk each. Whatever servers don't
 // answer, or can't do now, is tried again until the context ends. Then it
 // waits a second more for answers, and what is still open is
-// driver.ErrUnsure. What a server refuses is an error at once: a permission,
-// a full database, a payload above --max-request-bytes (1.5 MiB, of which the key
-// takes its part).
+// driver.ErrUnsure. What a server refuses is an error at once: a permission, which
+// is driver.ErrRefused, a full database, a payload above --max-request-bytes
+// (1.5 MiB, of which the key takes its part).
 //
 // Subscribe asks the cluster for its revision, by a read that a majority
 // confirms, and whatever is written after that is received, by whatever server

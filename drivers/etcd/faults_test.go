@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wyvern-pubsub/wyvern/chaos/proxy"
@@ -63,6 +64,24 @@ func compact(t testing.TB, c *clientv3.Client) {
 	if _, err := c.Compact(t.Context(), revision(t, c)); err != nil {
 		t.Fatalf("compact: %v", err)
 	}
+}
+
+// space activates or disarms the alarm of a database that is full.
+func space(t testing.TB, s *etcdserver.Server, action pb.AlarmRequest_AlarmAction) {
+	t.Helper()
+	shortly(t, s, func(c *clientv3.Client) {
+		status, err := c.Status(t.Context(), s.Endpoint())
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := &pb.AlarmRequest{Action: action, MemberID: status.Header.MemberId, Alarm: pb.AlarmType_NOSPACE}
+		if _, err := pb.NewMaintenanceClient(c.ActiveConnection()).Alarm(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Put(t.Context(), "elsewhere", "x"); (err != nil) != (action == pb.AlarmRequest_ACTIVATE) {
+			t.Errorf("a write after %v: %v", action, err)
+		}
+	})
 }
 
 func TestN8Faults(t *testing.T) {
@@ -132,6 +151,19 @@ func TestN8Faults(t *testing.T) {
 			shortly(t, s, func(c *clientv3.Client) {
 				if _, err := c.Defragment(t.Context(), s.Endpoint()); err != nil {
 					t.Errorf("defragment: %v", err)
+				}
+			})
+		}},
+		{Name: "NoSpace", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
+			space(t, s, pb.AlarmRequest_ACTIVATE)
+			pause(t, time.Second)
+			space(t, s, pb.AlarmRequest_DEACTIVATE)
+		}},
+		{Name: "CompactedAllTheTime", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
+			shortly(t, s, func(c *clientv3.Client) {
+				for range 20 {
+					compact(t, c)
+					pause(t, 100*time.Millisecond)
 				}
 			})
 		}},

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ const (
 	// longestWait bounds the delay between two attempts of one transaction: an
 	// event waits for it.
 	longestWait = time.Second
+	// maxDenied is how many topics are remembered to be refused.
+	maxDenied = 1 << 12
 )
 
 // publisher is a driver.Publisher.
@@ -33,7 +36,8 @@ type publisher struct {
 	cfg     driver.Config
 	life    context.Context // ends with Close
 	end     context.CancelFunc
-	planner planner // of Publish
+	planner planner           // of Publish
+	denied  map[string]denial // of Publish, by topic
 	slots   chan struct{}
 	ops     atomic.Int64 // of a transaction, as far as servers take it
 	warn    lograte.Limiter
@@ -46,11 +50,26 @@ type publisher struct {
 }
 
 func newPublisher(c *conn, cfg driver.Config) *publisher {
-	p := &publisher{conn: c, cfg: cfg, slots: make(chan struct{}, inFlight), stopped: make(chan struct{})}
+	p := &publisher{conn: c, cfg: cfg, slots: make(chan struct{}, inFlight), stopped: make(chan struct{}), denied: make(map[string]denial)}
 	p.ops.Store(maxOps)
 	p.life, p.end = context.WithCancel(context.Background())
 	return p
 }
+
+// denial is why a topic is refused, and until when that is believed.
+type denial struct {
+	err   error
+	until time.Time
+}
+
+// blame is an error that is one message's own.
+type blame struct {
+	at  int // its index
+	err error
+}
+
+func (b *blame) Error() string { return b.err.Error() }
+func (b *blame) Unwrap() error { return b.err }
 
 // outcome is what is known of a message.
 type outcome uint8
@@ -71,20 +90,29 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (int, er
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	var large error
-	for i := range msgs {
-		if size := len(msgs[i].Payload); size > p.cfg.MaxPayload {
-			large = fmt.Errorf("%w: %d bytes, more than %d", driver.ErrTooLarge, size, p.cfg.MaxPayload)
-			msgs = msgs[:i]
-			break
-		}
-	}
+	// why is the fault of the message behind msgs.
+	msgs, why := p.acceptable(msgs)
 	outcomes := make([]outcome, len(msgs))
-	p.planner.ops = int(p.ops.Load())
-	var err error
-	for _, layer := range p.planner.plan(msgs) {
-		if err = p.layer(ctx, msgs, layer, outcomes); err != nil {
-			break
+	err := p.write(ctx, msgs, outcomes)
+	var b *blame
+	for errors.As(err, &b) {
+		// Those before it may be in a later layer, and are still to go.
+		p.deny(&msgs[b.at], b.err)
+		why = b.err
+		var rest []driver.Message
+		var index []int
+		for i := range msgs[:b.at] {
+			if outcomes[i] != accepted {
+				rest, index = append(rest, msgs[i]), append(index, i)
+			}
+		}
+		late := make([]outcome, len(rest))
+		err = p.write(ctx, rest, late)
+		for i, o := range late {
+			outcomes[index[i]] = o
+		}
+		if errors.As(err, &b) {
+			b.at = index[b.at]
 		}
 	}
 	n, bytes, open := 0, 0, false
@@ -96,13 +124,54 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (int, er
 		open = open || o != unsent
 	}
 	p.count(n, bytes)
-	switch {
-	case err == nil:
-		return n, large
-	case open:
+	if err == nil {
+		err = why
+	}
+	if open {
 		return n, fmt.Errorf("%w: %w", err, driver.ErrUnsure)
 	}
 	return n, err
+}
+
+// acceptable returns the messages before the first that is too large, or of a
+// topic that was refused a moment ago, and why that is not acceptable.
+func (p *publisher) acceptable(msgs []driver.Message) ([]driver.Message, error) {
+	for i := range msgs {
+		if size := len(msgs[i].Payload); size > p.cfg.MaxPayload {
+			return msgs[:i], fmt.Errorf("%w: %d bytes, more than %d", driver.ErrTooLarge, size, p.cfg.MaxPayload)
+		}
+		if d, known := p.denied[string(msgs[i].Topic)]; known {
+			if time.Now().Before(d.until) {
+				return msgs[:i], d.err
+			}
+			delete(p.denied, string(msgs[i].Topic))
+		}
+	}
+	return msgs, nil
+}
+
+// deny remembers that a topic is refused: those behind it would be written twice,
+// over and over.
+func (p *publisher) deny(m *driver.Message, err error) {
+	if !errors.Is(err, driver.ErrRefused) {
+		return
+	}
+	if len(p.denied) >= maxDenied {
+		clear(p.denied)
+	}
+	p.denied[string(m.Topic)] = denial{err, time.Now().Add(p.cfg.ReconnectMax)}
+}
+
+// write has messages written, and notes what became of each. The error is a
+// *blame if one of them is at fault.
+func (p *publisher) write(ctx context.Context, msgs []driver.Message, outcomes []outcome) error {
+	p.planner.ops = int(p.ops.Load())
+	for _, layer := range p.planner.plan(msgs) {
+		if err := p.layer(ctx, msgs, layer, outcomes); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // enter begins a call that Close waits for.
@@ -123,8 +192,9 @@ func (p *publisher) count(n, bytes int) {
 	p.status.Bytes += uint64(bytes)
 }
 
-// layer sends chunks, some at once, and returns the error of one that failed. It
-// notes what became of each message.
+// layer sends chunks, some at once, and returns the error of one that failed:
+// that of the first message at fault only if nothing else is wrong. It notes what
+// became of each message.
 func (p *publisher) layer(ctx context.Context, msgs []driver.Message, chunks []chunk, outcomes []outcome) error {
 	if len(chunks) == 1 {
 		return p.send(ctx, msgs, chunks[0].of, outcomes)
@@ -139,16 +209,22 @@ func (p *publisher) layer(ctx context.Context, msgs []driver.Message, chunks []c
 		})
 	}
 	all.Wait()
+	var first error // chunks are in the order of messages
 	for _, err := range errs {
-		if err != nil {
+		var b *blame
+		switch {
+		case err != nil && !errors.As(err, &b):
 			return err
+		case first == nil:
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
 // send has a chunk written, however often it takes, until ctx ends. A chunk
-// that servers find too large is cut in two.
+// that servers find too large, or refuse because of one of its keys, is cut in
+// two.
 func (p *publisher) send(ctx context.Context, msgs []driver.Message, of []int, outcomes []outcome) error {
 	request := p.request(msgs, of)
 	delay := backoff.Backoff{Min: p.cfg.ReconnectMin, Max: min(p.cfg.ReconnectMax, longestWait)}
@@ -163,7 +239,7 @@ func (p *publisher) send(ctx context.Context, msgs []driver.Message, of []int, o
 		case err == nil:
 			note(accepted)
 			return nil
-		case len(of) > 1 && (tooLarge(err) || is(err, rpctypes.ErrGRPCTooManyOps)):
+		case len(of) > 1 && (tooLarge(err) || is(err, rpctypes.ErrGRPCTooManyOps) || is(err, rpctypes.ErrGRPCPermissionDenied)):
 			if is(err, rpctypes.ErrGRPCTooManyOps) {
 				p.ops.Store(int64(max(1, len(of)/2)))
 			}
@@ -173,17 +249,21 @@ func (p *publisher) send(ctx context.Context, msgs []driver.Message, of []int, o
 			return p.send(ctx, msgs, of[len(of)/2:], outcomes)
 		case tooLarge(err):
 			size := len(msgs[of[0]].Payload)
-			return driver.WithHint(fmt.Errorf("%w: %d bytes, more than etcd's --max-request-bytes (1.5 MiB if it isn't set)", driver.ErrTooLarge, size),
-				"raise --max-request-bytes on every member")
+			return &blame{of[0], driver.WithHint(fmt.Errorf("%w: %d bytes, more than etcd's --max-request-bytes (1.5 MiB if it isn't set)", driver.ErrTooLarge, size),
+				"raise --max-request-bytes on every member")}
 		case refused(err):
-			return explain(&doing{fmt.Sprintf("write %s%s", p.conn.settings.prefix, msgs[of[0]].Topic), err}, p.conn.settings)
+			why := explain(&doing{fmt.Sprintf("write %s%s", p.conn.settings.prefix, msgs[of[0]].Topic), err}, p.conn.settings)
+			if is(err, rpctypes.ErrGRPCPermissionDenied) {
+				return &blame{of[0], fmt.Errorf("%w: %w", driver.ErrRefused, why)}
+			}
+			return why
 		case departed && !notDone(err):
 			note(unsure)
 		}
 		if cause := p.over(ctx); cause != nil {
 			return fmt.Errorf("%w; etcd: %w", cause, explain(err, p.conn.settings))
 		}
-		p.warn.Warn(p.cfg.Log, "etcd does not take what is published; trying again", "messages", len(of), "error", err)
+		p.warn.Warn(p.cfg.Log, "etcd does not take what is published; trying again", "messages", len(of), "error", explain(err, p.conn.settings))
 		timer := time.NewTimer(delay.Next())
 		select {
 		case <-timer.C:

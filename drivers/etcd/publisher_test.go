@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/wyvern-pubsub/wyvern/chaos/proxy"
 	"github.com/wyvern-pubsub/wyvern/driver"
@@ -116,5 +119,69 @@ func TestOrderOfTopics(t *testing.T) {
 	<-done
 	if p.Counts().Reset == 0 {
 		t.Error("no connection was reset")
+	}
+}
+
+// A topic that the user may not write is refused, the others of its batch are
+// written, and it passes when the user may.
+func TestRefused(t *testing.T) {
+	s := etcdserver.Start(t, etcdserver.Options{Process: true})
+	enableAuth(t, s)
+	root := s.Client(func(c *clientv3.Config) { c.Username, c.Password = "root", "root" })
+	grant := func(key, end string) {
+		t.Helper()
+		if _, err := root.RoleGrantPermission(t.Context(), "user", key, end, clientv3.PermissionType(clientv3.PermReadWrite)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := root.RoleRevokePermission(t.Context(), "user", "/pubsub/", clientv3.GetPrefixRangeEnd("/pubsub/")); err != nil {
+		t.Fatal(err)
+	}
+	grant("/pubsub/", "/pubsub/m")
+	cfg := with(s.Address(), "user", "user", "password", "right")
+	cfg.ReconnectMax = 200 * time.Millisecond
+	pub, sub := halves(t, cfg, "a", "b")
+	var msgs []driver.Message
+	for _, text := range []string{"a1", "a2", "b1", "z1", "a3", "b2"} {
+		msgs = append(msgs, driver.Message{Topic: []byte(text[:1]), Payload: []byte(text)})
+	}
+	n, err := pub.Publish(t.Context(), msgs)
+	var hint *driver.HintError
+	if n != 3 || !errors.Is(err, driver.ErrRefused) || !errors.As(err, &hint) || !strings.Contains(err.Error(), "write /pubsub/z: ") {
+		t.Errorf("Publish: %d, %v; want 3 and an error that names the key", n, err)
+	}
+	got := map[string]bool{}
+	for !got["a2"] || !got["b1"] {
+		got[string(receive(t, sub).Payload)] = true
+	}
+	n, err = pub.Publish(t.Context(), msgs[2:])
+	if n != 1 || !errors.Is(err, driver.ErrRefused) || errors.Is(err, driver.ErrUnsure) {
+		t.Errorf("Publish: %d, %v; want 1, and that it is known before it is tried", n, err)
+	}
+	grant("/pubsub/z", "")
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		n, err := pub.Publish(t.Context(), msgs[3:4])
+		if n == 1 {
+			break
+		}
+		if !errors.Is(err, driver.ErrRefused) || time.Now().After(deadline) {
+			t.Fatalf("Publish of what is permitted: %v", err)
+		}
+		pause(t, 10*time.Millisecond)
+	}
+}
+
+// A message that is too large is blamed itself, not one before it that was to be
+// written later.
+func TestTooLargeIsBlamed(t *testing.T) {
+	s := etcdserver.Start(t, etcdserver.Options{Process: true, MaxRequestBytes: 64 << 10})
+	cfg := site(s.Endpoint())
+	pub, _ := halves(t, cfg)
+	message := func(topic string, size int) driver.Message {
+		return driver.Message{Topic: []byte(topic), Payload: make([]byte, size)}
+	}
+	n, err := pub.Publish(t.Context(), []driver.Message{message("T", 1), message("T", 2), message("T", 3), message("U", 900<<10), message("T", 4)})
+	if n != 3 || !errors.Is(err, driver.ErrTooLarge) {
+		t.Errorf("Publish: %d, %v; want 3 and ErrTooLarge", n, err)
 	}
 }

@@ -181,7 +181,7 @@ func (s *subscriber) place(ctx context.Context, group []*watch, late bool) error
 			s.leave(group)
 			return cause
 		}
-		s.warn.Warn(s.cfg.Log, "etcd does not tell its revision; trying again", "error", err)
+		s.warn.Warn(s.cfg.Log, "etcd does not tell its revision; trying again", "error", explain(err, s.conn.settings))
 		timer := time.NewTimer(delay.Next())
 		select {
 		case <-timer.C:
