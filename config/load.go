@@ -35,6 +35,8 @@ type loader struct {
 	bad       map[key]bool // options whose value was refused
 	layer     int
 	errs      []error
+	seen      map[string]bool // groups of drivers that this program does not have
+	warnings  []string
 }
 
 func newLoader(table []option, sections []section) *loader {
@@ -46,6 +48,7 @@ func newLoader(table []option, sections []section) *loader {
 		values:    map[key]value{},
 		expanded:  map[key]expansion{},
 		bad:       map[key]bool{},
+		seen:      map[string]bool{},
 	}
 	for _, s := range sections {
 		l.groups = append(l.groups, s.group)
@@ -122,7 +125,7 @@ func (l *loader) value(k key) value {
 // default is refused only because of what it refers to, and if that was
 // refused, then once is enough.
 func (l *loader) finish() (*Config, error) {
-	c := &Config{sources: map[key]string{}}
+	c := &Config{sources: map[key]string{}, Warnings: l.warnings}
 	for i := range l.table {
 		o := &l.table[i]
 		if v, set := l.values[o.key()]; set {

@@ -83,3 +83,19 @@ func TestDriverOptionsInSample(t *testing.T) {
 		}
 	}
 }
+
+// A section of a driver that this program does not have is warned of, once: it is
+// misspelt, or the driver was left out. What is misspelt in a section that it has
+// is an error, with what was meant.
+func TestStrangeDriver(t *testing.T) {
+	c, _, err := loadPigeons(t, "[wyvern_pidgeon]\nseed = maize\nspeed = 90\n[wyvern_nats]\nuser = x\n[pigeon]\nseed = x\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0], "x.ini:2: no group [wyvern_pidgeon]") || !strings.HasSuffix(c.Warnings[0], "did you mean wyvern_pigeon?") ||
+		!strings.Contains(c.Warnings[1], "x.ini:5: no group [wyvern_nats]") {
+		t.Errorf("got %q", c.Warnings)
+	}
+	_, _, err = loadPigeons(t, "[wyvern_pigeon]\nservrs = a:1\n")
+	wantErrors(t, err, "x.ini:2: [wyvern_pigeon] has no option servrs; its options are servers, seed, speed; did you mean servers?")
+}

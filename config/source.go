@@ -64,11 +64,26 @@ func (l *loader) readFile(path string) {
 		k := key{normalizeGroup(e.group), e.name}
 		source := fmt.Sprintf("%s:%d", path, e.line)
 		if l.exclusive[k.group] && !l.known(k) {
-			l.fail(source, fmt.Errorf("[%s] has no option %s; its options are %s",
-				k.group, abbreviate(k.name), strings.Join(l.names(k.group), ", ")))
+			l.fail(source, fmt.Errorf("[%s] has no option %s; its options are %s%s",
+				k.group, abbreviate(k.name), strings.Join(l.names(k.group), ", "), suggest(k.name, l.names(k.group))))
+			continue
+		}
+		if strings.HasPrefix(k.group, driverPrefix) && len(l.names(k.group)) == 0 {
+			l.strange(source, k.group)
 			continue
 		}
 		l.put(k, e.value, source)
+	}
+}
+
+// strange notes that a file has a section for a driver that this program does not
+// have: misspelt, or left out of it. That is no error, because a file may be read
+// by several programs.
+func (l *loader) strange(source, group string) {
+	if !l.seen[group] {
+		l.seen[group] = true
+		l.warnings = append(l.warnings, fmt.Sprintf("%s: no group [%s] in this program (there are %s)%s", source, abbreviate(group),
+			strings.Join(l.groups, ", "), suggest(group, l.groups)))
 	}
 }
 

@@ -130,7 +130,7 @@ func TestUnknownOptions(t *testing.T) {
 		{"other programs' in files", "[DEFAULT]\na = b\n[df]\ntunnel_types = vxlan\npublisher_prt = 1\n[df_zmq]\nc = d\n[nova]\ne = f\n", nil, nil, nil},
 		{"another case is another option", "[df]\nPublisher_Port = http\n", nil, nil, nil},
 		{"in our own group in a file", "[wyvern]\nretension = 1\n", nil, nil,
-			[]string{"x.ini:2: [wyvern] has no option retension; its options are " + wyvern}},
+			[]string{"x.ini:2: [wyvern] has no option retension; its options are " + wyvern + "; did you mean retention?"}},
 		{"in our own group in any case", "[Wyvern]\nx = 1\n", nil, nil,
 			[]string{"x.ini:2: [wyvern] has no option x; its options are " + wyvern}},
 

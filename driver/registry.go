@@ -129,5 +129,5 @@ func Lookup(name string, h Hop, role Roles) (Driver, error) {
 	if known {
 		return nil, WithHint(fmt.Errorf("driver %q can't be the %s %s", name, h, role), hint)
 	}
-	return nil, WithHint(fmt.Errorf("unknown driver alias %q", name), hint)
+	return nil, WithHint(fmt.Errorf("unknown driver alias %q", name), hint+"; a build may leave others out")
 }

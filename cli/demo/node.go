@@ -56,14 +56,17 @@ func RunNode(ctx context.Context, in io.Reader, out io.Writer, opts wyvern.Subsc
 	if err != nil {
 		return err
 	}
-	return errors.Join(orphaned(ctx, n.run(ctx, commands, s)), s.Close())
+	return errors.Join(orphaned(ctx, n.run(ctx, commands, s, first.Node.Connect)), s.Close())
 }
 
-func (n *node) run(ctx context.Context, commands <-chan Command, s *wyvern.Subscriber) error {
+func (n *node) run(ctx context.Context, commands <-chan Command, s *wyvern.Subscriber, connect string) error {
 	await, cancel := context.WithTimeout(ctx, awaitTimeout)
 	defer cancel()
 	// A driver that can't tell has confirmed already.
 	if err := s.Await(await); err != nil && !errors.Is(err, wyvern.ErrNotSupported) {
+		if connect != noAddress {
+			err = fmt.Errorf("no connection to %s in %v: can another process of this machine reach that?", connect, awaitTimeout)
+		}
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	if err := n.tell(KindReady); err != nil {
