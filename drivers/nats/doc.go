@@ -74,7 +74,9 @@
 // from where the stream stood when Subscribe was called, also when an older place
 // is resumed. It asks for at most half an inbox at a time, and only while the
 // other half is free: so a reader that is slow costs nothing but time. What the
-// stream's limits drop meanwhile is told as Behind, to all topics.
+// stream's limits drop meanwhile is told as Behind, to all topics. Where there is
+// no consumer for us, by permission or a limit, Subscribe returns an error; the
+// topic is held, and told as Confirmed when there is one.
 //
 // The stream is created where it is missing (stream_create), by whoever finds
 // out first: a publisher or a subscriber. If it was deleted, or lost its end in a

@@ -100,10 +100,23 @@ func (s *settings) explainStream(err error) error {
 		return driver.WithHint(what, "another stream takes "+s.subjects.all()+": set stream to its name, or choose another prefix")
 	case errors.As(err, &api) && (api.ErrorCode == 10047 || api.ErrorCode == 10028 || api.ErrorCode == 10023):
 		return driver.WithHint(what, "lower stream_max_bytes, or give JetStream or the account more storage")
+	case errors.As(err, &api) && api.ErrorCode == maxConsumers:
+		return driver.WithHint(what, "raise the maximum of consumers, of the stream or the account: each subscriber has one")
 	case errors.As(err, &api) && (api.ErrorCode == 10074 || api.ErrorCode == 10005):
 		return driver.WithHint(what, "set stream_replicas to at most the number of servers in the cluster")
 	}
 	return what
+}
+
+// maxConsumers is JetStream's code for a stream or an account that may have no
+// more consumers.
+const maxConsumers = 10026
+
+// refusesConsumer says whether there is no consumer for us before an operator
+// does something.
+func refusesConsumer(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, client.ErrPermissionViolation) || errors.As(err, &api) && api.ErrorCode == maxConsumers
 }
 
 // violation returns what a server does not permit, if err says that: to publish

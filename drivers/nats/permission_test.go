@@ -249,3 +249,43 @@ func TestMaxPayloadLowered(t *testing.T) {
 		})
 	}
 }
+
+// A stream that has no consumer for us is an error of Subscribe. The topic comes
+// when it has one, which is told.
+func TestNoConsumer(t *testing.T) {
+	none := "jetstream: {}\naccounts: { A: { jetstream: { max_consumers: 1 }, users: [ { user: u, password: p%s } ] } }"
+	for name, permissions := range map[string]string{
+		"limit": "", "permission": `, permissions: { publish: { deny: ["$JS.API.CONSUMER.>"] } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := natsserver.Start(t, fmt.Sprintf(none, permissions))
+			d := nats.Driver{JetStream: true}
+			open := func() driver.Subscriber {
+				t.Helper()
+				sub, err := d.OpenSubscriber(t.Context(), asUser(s))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { sub.Close() })
+				return sub
+			}
+			first, second := open(), open()
+			if name == "limit" {
+				if err := first.Subscribe(t.Context(), "T"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := second.Subscribe(t.Context(), "T")
+			var hint *driver.HintError
+			if !errors.As(err, &hint) {
+				t.Fatalf("Subscribe: %v, want an error with a hint", err)
+			}
+			first.Close()
+			s.Reload(strings.ReplaceAll(fmt.Sprintf(none, ""), "max_consumers: 1", "max_consumers: 5"))
+			got := make([]driver.Message, 1)
+			if _, err := second.Receive(t.Context(), got); err != nil || got[0].Notice != driver.Confirmed || string(got[0].Topic) != "T" {
+				t.Errorf("got %+v, %v, want that the topic is there", got, err)
+			}
+		})
+	}
+}

@@ -110,6 +110,7 @@ func (s *streamSubscriber) run() {
 		}
 		s.mu.Lock()
 		s.failure = err
+		s.notifyLocked()
 		s.mu.Unlock()
 		if !wait(s.link.ctx, b.Next()) {
 			return
@@ -242,13 +243,16 @@ func (s *streamSubscriber) Subscribe(ctx context.Context, topics ...string) erro
 	return err
 }
 
-// awaitLocked blocks until what is held now is in force, ctx ends, or the
-// subscriber is closed. The lock is free meanwhile.
+// awaitLocked blocks until what is held now is in force, or refused, ctx ends, or
+// the subscriber is closed. The lock is free meanwhile.
 func (s *streamSubscriber) awaitLocked(ctx context.Context) error {
 	wanted := s.wanted
 	for s.inForce < wanted || s.failure != nil {
 		if s.closed {
 			return driver.ErrClosed
+		}
+		if refusesConsumer(s.failure) {
+			return s.failure
 		}
 		if err := ctx.Err(); err != nil {
 			if s.failure != nil {
