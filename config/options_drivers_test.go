@@ -56,6 +56,15 @@ func TestDriverOptions(t *testing.T) {
 			t.Errorf("a secret is shown: %+v", s)
 		}
 	}
+	c, table, err = loadPigeons(t, "[wyvern_pigeon]\nservers = loft://me:corn@a:1, b:2, you:corn@c:3\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range c.settings(table) {
+		if want := "loft://***@a:1, b:2, ***@c:3"; s.Name == driver.ServersOption && strings.ReplaceAll(s.Value, ", ", ",") != strings.ReplaceAll(want, ", ", ",") {
+			t.Errorf("the servers are shown as %q, want %q", s.Value, want)
+		}
+	}
 	c.tellGroup(&got, "") // of a driver without options: nothing
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("after another driver's options: got %+v, want %+v", got, want)

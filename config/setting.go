@@ -1,12 +1,18 @@
 package config
 
+import (
+	"strings"
+
+	"github.com/wyvern-pubsub/wyvern/driver"
+)
+
 // mask stands for the value of a secret option.
 const mask = "***"
 
 // A Setting is the effective value of an option, for people to read.
 type Setting struct {
 	Group, Name string
-	Value       string // as a file would have it, but after substitution; *** if secret
+	Value       string // as a file would have it, but after substitution; *** if secret, or where servers name a password
 	Default     string // before substitution
 	Source      string // SourceDefault, "file.ini:12", "environment WYVERN_...", "--set"
 	Help        string
@@ -25,6 +31,13 @@ func (c *Config) settings(table []option) []Setting {
 		}
 		if o.secret && s.Value != "" {
 			s.Value = mask
+		}
+		if o.name == driver.ServersOption {
+			servers := strings.Split(s.Value, ",")
+			for i, server := range servers {
+				servers[i] = driver.Redact(server)
+			}
+			s.Value = strings.Join(servers, ",")
 		}
 		settings = append(settings, s)
 	}

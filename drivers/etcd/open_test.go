@@ -103,6 +103,7 @@ func TestOpenErrors(t *testing.T) {
 		{"no such host", with("nowhere.invalid:2379"), "no such host", "check the names"},
 		{"silent server", with(silent), "deadline exceeded", "is it etcd, and has the cluster a leader?"},
 		{"wrong scheme", with("redis://127.0.0.1:1"), `unknown scheme "redis"`, "valid are host:port"},
+		{"user in the address", with("http://user:hush@127.0.0.1:1"), `"http://***@127.0.0.1:1"`, "valid are host:port"},
 		{"wrong port", with("127.0.0.1:etcd"), "invalid port", "valid are host:port"},
 		{"path", with("http://127.0.0.1:1/v3"), "something follows the port", "valid are"},
 		{"mixed", withServers(with(""), "http://127.0.0.1:1", "https://127.0.0.1:2"), "some are https and some are not", ""},

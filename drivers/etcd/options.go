@@ -69,7 +69,7 @@ func parse(cfg driver.Config) (*settings, error) {
 	for _, server := range servers {
 		u, err := endpoint(server, s.tls != nil)
 		if err != nil {
-			return nil, driver.WithHint(fmt.Errorf("server %q: %w", server, err), "valid are host:port, http://host:port and https://host:port")
+			return nil, driver.WithHint(fmt.Errorf("server %q: %w", driver.Redact(server), err), "valid are host:port, http://host:port and https://host:port")
 		}
 		if u.Scheme == "https" {
 			secure++

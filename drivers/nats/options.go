@@ -150,7 +150,7 @@ func (s *settings) login(o *client.Options) error {
 // checkServer returns a server's URL as the client wants it.
 func checkServer(server string) (string, error) {
 	bad := func(why string) error {
-		return driver.WithHint(fmt.Errorf("bad server %q: %s", redact(server), why), "write nats://host:port or tls://host:port")
+		return driver.WithHint(fmt.Errorf("bad server %q: %s", driver.Redact(server), why), "write nats://host:port or tls://host:port")
 	}
 	text := server
 	if !strings.Contains(text, "://") {
@@ -182,21 +182,10 @@ func checkServer(server string) (string, error) {
 	return u.String(), nil
 }
 
-// redact hides what may be a password in a URL.
-func redact(server string) string {
-	if at := strings.LastIndexByte(server, '@'); at >= 0 {
-		if scheme, _, ok := strings.Cut(server, "://"); ok {
-			return scheme + "://***" + server[at:]
-		}
-		return "***" + server[at:]
-	}
-	return server
-}
-
 func redacted(servers []string) []string {
 	names := make([]string, len(servers))
 	for i, s := range servers {
-		names[i] = redact(s)
+		names[i] = driver.Redact(s)
 	}
 	return names
 }

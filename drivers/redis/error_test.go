@@ -51,6 +51,8 @@ func TestOpenErrors(t *testing.T) {
 		{"NoServer", nobody(t), nil, "connection refused", "start it, or check servers"},
 		{"WrongScheme", "nats://" + plain.Addr, nil, `unknown scheme "nats"`, "redis://"},
 		{"NoPort", "127.0.0.1:none", nil, "no port", "host:port"},
+		{"SecretWithoutScheme", "u:hush@127.0.0.1:1", nil, `"***@127.0.0.1:1"`, "host:port"},
+		{"SecretInURL", "redis://u:hush@127.0.0.1:1/x", nil, `"redis://***@127.0.0.1:1/x"`, "host:port"},
 		{"NoDatabase", plain.Addr, map[string]string{"db": "99"}, "DB index is out of range", "check db"},
 		{"PlainToTLS", tlsServer.Addr, nil, tlsServer.Addr, "set tls to true"},
 		{"TLSToPlain", "rediss://" + plain.Addr, nil, "TLS handshake", "doesn't speak TLS"},

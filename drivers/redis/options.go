@@ -120,7 +120,7 @@ func (o *options) add(text string) error {
 		// Its error shows the password.
 		return errors.New("a server's URL can't be understood")
 	}
-	shown := u.Redacted()
+	shown := driver.Redact(text)
 	switch u.Scheme {
 	case "redis":
 	case "rediss":
@@ -160,10 +160,10 @@ func join(text, port string) (string, error) {
 		port = given
 	}
 	if host == "" || strings.ContainsAny(host, " /@\t") || strings.Count(host, ":") == 1 {
-		return "", fmt.Errorf("server %q is no address", text)
+		return "", fmt.Errorf("server %q is no address", driver.Redact(text))
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return "", fmt.Errorf("server %q: %q is no port", text, port)
+		return "", fmt.Errorf("server %q: %q is no port", driver.Redact(text), port)
 	}
 	return net.JoinHostPort(host, port), nil
 }
