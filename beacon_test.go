@@ -262,7 +262,7 @@ func TestReserved(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
-	if _, bad, err := p.forward(t.Context(), []driver.Message{message(topicBeats, setEvent("1"))}); bad == nil || err != nil {
+	if _, _, bad, err := p.forward(t.Context(), []driver.Message{message(topicBeats, setEvent("1"))}); bad == nil || err != nil {
 		t.Errorf("forwarded: %v, %v", bad, err)
 	}
 }
@@ -278,7 +278,7 @@ func TestS5NumbersExhausted(t *testing.T) {
 	if err := p.Publish(t.Context(), e); !errors.Is(err, numbering.ErrExhausted) {
 		t.Errorf("error %v", err)
 	}
-	if _, bad, err := p.forward(t.Context(), []driver.Message{message("T", e)}); !errors.Is(bad, numbering.ErrExhausted) || err != nil {
+	if _, _, bad, err := p.forward(t.Context(), []driver.Message{message("T", e)}); !errors.Is(bad, numbering.ErrExhausted) || err != nil {
 		t.Errorf("forwarded: %v, %v", bad, err)
 	}
 	if got := half.seqs("T"); !slices.Equal(got, []uint64{math.MaxUint64}) {
@@ -307,7 +307,7 @@ func TestS6MemoryOfTopics(t *testing.T) {
 			names = append(names, name...)
 			batch = append(batch, driver.Message{Topic: names[len(names)-len(name):], Payload: payload})
 		}
-		if n, bad, err := p.forward(t.Context(), batch); n != len(batch) || bad != nil || err != nil {
+		if n, _, bad, err := p.forward(t.Context(), batch); n != len(batch) || bad != nil || err != nil {
 			t.Fatal(n, bad, err)
 		}
 	}

@@ -174,10 +174,13 @@ func (p *Publisher) PublishBatch(ctx context.Context, events []Event) (n int, er
 
 // forward is PublishBatch for messages that somebody else has encoded. It
 // returns how many were accepted, and why not the next one: bad when that is
-// the message's own fault, err when it can be tried again.
-func (p *Publisher) forward(ctx context.Context, msgs []driver.Message) (n int, bad, err error) {
+// the message's own fault, err when it can be tried again. behind is how many
+// after a bad one went with it, as far as can be known: to send them again would
+// bring them twice, under other numbers; and if they did not go, their numbers
+// are missing.
+func (p *Publisher) forward(ctx context.Context, msgs []driver.Message) (n, behind int, bad, err error) {
 	if err := p.acquire(ctx); err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
 	}
 	defer p.release()
 	for n < len(msgs) && bad == nil && err == nil {
@@ -185,17 +188,20 @@ func (p *Publisher) forward(ctx context.Context, msgs []driver.Message) (n int, 
 			bad = p.renumber(&msgs[i])
 		}
 		// What was good goes before the error of what was not.
-		var accepted int
+		batch, accepted := len(p.batch), 0
 		accepted, err = p.handOver(ctx)
 		n += accepted
+		if errors.Is(err, ErrRefused) && errors.Is(err, ErrUnsure) {
+			behind = batch - accepted - 1
+		}
 	}
 	if err != nil {
 		if errors.Is(err, ErrTooLarge) || errors.Is(err, ErrRefused) {
-			return n, err, nil
+			return n, behind, err, nil
 		}
-		return n, nil, err
+		return n, 0, nil, err
 	}
-	return n, bad, nil
+	return n, 0, bad, nil
 }
 
 // Flush blocks until everything accepted so far was handed to every peer that

@@ -346,7 +346,7 @@ func (p *slowFlush) Flush(ctx context.Context) error {
 func TestTopicsAreCopied(t *testing.T) {
 	p := openFakePublisher(t, &fakePublisher{})
 	buf := []byte("a topic")
-	if _, bad, err := p.forward(t.Context(), []driver.Message{{Topic: buf, Payload: body(Event{Action: "set"})}}); bad != nil || err != nil {
+	if _, _, bad, err := p.forward(t.Context(), []driver.Message{{Topic: buf, Payload: body(Event{Action: "set"})}}); bad != nil || err != nil {
 		t.Fatal(bad, err)
 	}
 	copy(buf, "another")

@@ -116,3 +116,57 @@ func TestRefusedBeacon(t *testing.T) {
 		p.Close()
 	})
 }
+
+// pipeline is a half that has sent all of a batch when it hears that the broker
+// refused a topic.
+type pipeline struct{ fakePublisher }
+
+func (p *pipeline) Publish(ctx context.Context, msgs []driver.Message) (n int, err error) {
+	n = len(msgs)
+	for i, m := range msgs {
+		if string(m.Topic) == "secret" {
+			n = min(n, i)
+			continue
+		}
+		if _, err := p.fakePublisher.Publish(ctx, msgs[i:i+1]); err != nil {
+			return n, err
+		}
+	}
+	if n == len(msgs) {
+		return n, nil
+	}
+	return n, fmt.Errorf("%w: %w", driver.ErrRefused, driver.ErrUnsure)
+}
+
+// What went behind a message that was refused does not go twice.
+func TestRelayRefusedAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, half := newFakeSubscriber(), &pipeline{}
+		p, err := OpenPublisher(t.Context(), PublisherOptions{Driver: fakeDriver{pub: half}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		r := openFakeRelay(t, source, p)
+		startRelay(t, t.Context(), r)
+		var msgs []driver.Message
+		var want []string
+		for i := range 50 {
+			msgs = append(msgs, message("a", setEvent(fmt.Sprint(i))), message("secret", setEvent("x")))
+			want = append(want, fmt.Sprint(i, " ", i+1))
+		}
+		source.put(msgs...)
+		synctest.Wait()
+		var got []string
+		for _, s := range half.all() {
+			if s.topic == "a" {
+				got = append(got, fmt.Sprint(s.Key, " ", s.Seq))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		wantSyncs(t, &half.fakePublisher, TopicAll)
+		r.Close()
+	})
+}

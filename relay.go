@@ -267,20 +267,16 @@ func (r *Relay) move(ctx context.Context, msgs []driver.Message) error {
 		if i := slices.IndexFunc(msgs, isNotice); i > 0 {
 			whole = msgs[:i]
 		}
-		n, bad, err := r.publisher.forward(ctx, whole)
-		bytes := 0
-		for i := range msgs[:n] {
-			bytes += len(msgs[i].Payload)
-		}
-		r.counters.events.Add(uint64(n))
-		r.counters.bytes.Add(uint64(bytes))
+		n, behind, bad, err := r.publisher.forward(ctx, whole)
+		r.count(msgs[:n])
 		msgs = msgs[n:]
 		switch {
 		case bad != nil && plant.On(plant.LoopEnds):
 			return bad
 		case bad != nil:
 			r.reject(&msgs[0], bad)
-			msgs = msgs[1:]
+			r.count(msgs[1 : 1+behind])
+			msgs = msgs[1+behind:]
 		case err == nil:
 			r.retry.Reset()
 		case ctx.Err() != nil || errors.Is(err, ErrClosed):
@@ -293,6 +289,16 @@ func (r *Relay) move(ctx context.Context, msgs []driver.Message) error {
 		}
 	}
 	return nil
+}
+
+// count counts messages that were moved.
+func (r *Relay) count(msgs []driver.Message) {
+	bytes := 0
+	for i := range msgs {
+		bytes += len(msgs[i].Payload)
+	}
+	r.counters.events.Add(uint64(len(msgs)))
+	r.counters.bytes.Add(uint64(bytes))
 }
 
 func isNotice(m driver.Message) bool { return m.Notice != driver.NoNotice }

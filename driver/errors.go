@@ -17,7 +17,8 @@ var (
 	// ErrRefused is returned, with the cause beside it, when the mechanism will
 	// not take this message, however often it is asked, but may take others: we
 	// are not permitted to publish on its topic. What may pass is tried again
-	// instead.
+	// instead. With ErrUnsure it says that those behind it were sent, too, as far
+	// as they could be: a relay does not send them again.
 	ErrRefused = errors.New("refused")
 	// ErrRole is returned when a driver can't play the role it was opened in.
 	ErrRole = errors.New("driver does not play this role")

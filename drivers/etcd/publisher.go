@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +77,7 @@ type outcome uint8
 
 const (
 	unsent outcome = iota
+	atFault
 	unsure
 	accepted
 )
@@ -91,18 +93,28 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (int, er
 		return 0, err
 	}
 	// why is the fault of the message behind msgs.
-	msgs, why := p.acceptable(msgs)
+	good, why := p.acceptable(msgs)
 	outcomes := make([]outcome, len(msgs))
-	err := p.write(ctx, msgs, outcomes)
+	err := p.write(ctx, good, outcomes)
 	var b *blame
+	end := len(good)
+	owed := func(i int, all bool) bool {
+		_, denied := p.denied[string(msgs[i].Topic)]
+		return outcomes[i] != accepted && outcomes[i] != atFault && !denied && (all || i < end) && len(msgs[i].Payload) <= p.cfg.MaxPayload
+	}
 	for errors.As(err, &b) {
-		// Those before it may be in a later layer, and are still to go.
+		// Those before it may be in a later layer, and are still to go. So may
+		// those behind it be, where some have gone already.
+		if b.at < end {
+			end, why = b.at, b.err
+		}
 		p.deny(&msgs[b.at], b.err)
-		why = b.err
+		outcomes[b.at] = atFault
+		all := errors.Is(why, driver.ErrRefused) && slices.Contains(outcomes[end+1:], accepted)
 		var rest []driver.Message
 		var index []int
-		for i := range msgs[:b.at] {
-			if outcomes[i] != accepted {
+		for i := range msgs {
+			if owed(i, all) {
 				rest, index = append(rest, msgs[i]), append(index, i)
 			}
 		}
@@ -121,7 +133,7 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (int, er
 		n++
 	}
 	for _, o := range outcomes[n:] {
-		open = open || o != unsent
+		open = open || o >= unsure
 	}
 	p.count(n, bytes)
 	if err == nil {

@@ -84,20 +84,25 @@ func TestPublishDenied(t *testing.T) {
 			if err := denied(1, message("OK", "2"), message("secret", "x"), message("OK", "x")); errors.Is(err, driver.ErrUnsure) {
 				t.Errorf("got %v, but it is certain", err)
 			}
+			// What is behind a new one goes with it, whatever else is there.
+			n, err := pub.Publish(t.Context(), []driver.Message{message("OK", "3"), message("other", "x"), message("OK", "4"), message("secret", "x"), message("OK", "5")})
+			if n != 1 || !errors.Is(err, driver.ErrRefused) || !errors.Is(err, driver.ErrUnsure) {
+				t.Errorf("Publish: %d, %v", n, err)
+			}
 			s.Reload(permitting(everything, everything))
 			poll(t, "the permission", func() bool {
-				n, err := pub.Publish(t.Context(), []driver.Message{message("secret", "3")})
+				n, err := pub.Publish(t.Context(), []driver.Message{message("secret", "6")})
 				if err != nil && !errors.Is(err, driver.ErrRefused) {
 					t.Error(err)
 				}
 				return n == 1
 			})
-			if n, err := pub.Publish(t.Context(), []driver.Message{message("OK", "4")}); n != 1 || err != nil {
+			if n, err := pub.Publish(t.Context(), []driver.Message{message("OK", "7")}); n != 1 || err != nil {
 				t.Errorf("Publish: %d, %v", n, err)
 			}
 			got := make([]driver.Message, 1)
 			var texts []string
-			for len(texts) == 0 || texts[len(texts)-1] != "4" {
+			for len(texts) == 0 || texts[len(texts)-1] != "7" {
 				if _, err := sub.Receive(t.Context(), got); err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +110,7 @@ func TestPublishDenied(t *testing.T) {
 					texts = append(texts, string(got[0].Payload))
 				}
 			}
-			if want := []string{"1", "2", "3", "4"}; !slices.Equal(texts, want) {
+			if want := []string{"1", "2", "3", "4", "5", "6", "7"}; !slices.Equal(texts, want) {
 				t.Errorf("received %q, want %q", texts, want)
 			}
 		})

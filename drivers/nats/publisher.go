@@ -125,6 +125,9 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (n int, 
 		return n, err
 	}
 	proven, proveErr := p.proveLocked(ctx, msgs[:n], before, unproven)
+	if errors.Is(proveErr, driver.ErrRefused) && errors.Is(proveErr, driver.ErrUnsure) {
+		p.restLocked(ctx, msgs[n:])
+	}
 	if proveErr != nil {
 		p.status.Messages -= uint64(n - proven)
 		for i := range msgs[proven:n] {
@@ -133,6 +136,21 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (n int, 
 		return proven, proveErr
 	}
 	return n, err
+}
+
+// restLocked puts into the queue what is behind messages of which one was
+// refused and others went: nobody sends them again.
+func (p *publisher) restLocked(ctx context.Context, msgs []driver.Message) {
+	for len(msgs) > 0 {
+		var unproven []int
+		n, err := p.acceptLocked(ctx, msgs, &unproven)
+		if msgs = msgs[n:]; len(msgs) > 0 {
+			if !errors.Is(err, driver.ErrRefused) && !errors.Is(err, driver.ErrTooLarge) {
+				return
+			}
+			msgs = msgs[1:]
+		}
+	}
 }
 
 // proveLocked waits until it is known whether the server takes messages of

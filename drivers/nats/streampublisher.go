@@ -120,7 +120,11 @@ func (p *streamPublisher) Publish(ctx context.Context, msgs []driver.Message) (n
 	if err != nil && open < r.reached {
 		err = fmt.Errorf("%w: %w", driver.ErrUnsure, err)
 		p.from = r.base + uint64(open)
-		for _, m := range msgs[open:r.reached] {
+		end := r.reached
+		if errors.Is(err, driver.ErrRefused) {
+			end = len(msgs) // nobody sends those behind it again
+		}
+		for _, m := range msgs[open:end] {
 			p.unsure = append(p.unsure, driver.Message{Topic: bytes.Clone(m.Topic), Payload: bytes.Clone(m.Payload)})
 		}
 	}

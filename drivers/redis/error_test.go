@@ -183,7 +183,15 @@ func TestACL(t *testing.T) {
 				t.Errorf("%v, but the second time it is known before it is tried", err)
 			}
 		}
-		err := sub.Subscribe(t.Context(), "T", "forbidden")
+		// What is behind a new one goes with it, whatever else is there.
+		n, err := pub.Publish(t.Context(), []driver.Message{message("T"), message("secret"), message("T"), message("forbidden"), message("T")})
+		if n != 1 || !errors.Is(err, driver.ErrRefused) || !errors.Is(err, driver.ErrUnsure) {
+			t.Errorf("Publish: %d, %v", n, err)
+		}
+		if got := pub.(driver.Statuser).Status().Messages; got != 2+2 { // with that of before
+			t.Errorf("%d messages were published", got)
+		}
+		err = sub.Subscribe(t.Context(), "T", "forbidden")
 		if err == nil || !strings.Contains(err.Error(), `"forbidden"`) || !strings.Contains(err.Error(), "NOPERM") {
 			t.Errorf("Subscribe: %v", err)
 		}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -97,6 +98,9 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (n int, 
 		var some []driver.Message
 		some, err = p.part(msgs[n:])
 		done, sendErr := p.send(ctx, some)
+		if errors.Is(sendErr, driver.ErrRefused) && errors.Is(sendErr, driver.ErrUnsure) {
+			p.rest(ctx, msgs[n+len(some):])
+		}
 		n += done
 		if sendErr != nil {
 			return n, sendErr
@@ -106,6 +110,21 @@ func (p *publisher) Publish(ctx context.Context, msgs []driver.Message) (n int, 
 		}
 	}
 	return n, nil
+}
+
+// rest sends what is behind a piece in which a message was refused: others of
+// that piece have gone, and nobody sends those behind it again.
+func (p *publisher) rest(ctx context.Context, msgs []driver.Message) {
+	for len(msgs) > 0 {
+		some, err := p.part(msgs)
+		if _, sendErr := p.send(ctx, some); sendErr != nil && !errors.Is(sendErr, driver.ErrRefused) {
+			return
+		}
+		msgs = msgs[len(some):]
+		if err != nil {
+			msgs = msgs[1:] // it is refused, too
+		}
+	}
 }
 
 // part returns as many messages as go in one piece, and why not the next one, if
@@ -228,7 +247,11 @@ func taken(cmds []*command) (int, error) {
 // been taken.
 func (p *publisher) refused(msgs []driver.Message, cmds []*command) (int, error) {
 	n, err := taken(cmds)
-	p.count(msgs[:n])
+	for i, c := range cmds {
+		if c.err == nil {
+			p.count(msgs[i : i+1])
+		}
+	}
 	if tooLong(err) {
 		err = fmt.Errorf("%w: %d bytes, more than the server's proto-max-bulk-len", driver.ErrTooLarge, len(msgs[n].Payload))
 	} else if err != nil {
