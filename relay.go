@@ -15,7 +15,6 @@ import (
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
 	"github.com/wyvern-pubsub/wyvern/internal/lograte"
-	"github.com/wyvern-pubsub/wyvern/internal/numbering"
 	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
@@ -312,23 +311,16 @@ func (r *Relay) notice(m *driver.Message) {
 func (r *Relay) reject(m *driver.Message, err error) {
 	r.rejectLog.Warn(r.log, "event refused", "driver", r.name, "source", address(m.Source),
 		"topic", fmt.Sprintf("%.64q", m.Topic), "error", err)
-	topic := m.Topic
 	switch {
 	case errors.Is(err, errTopic) || !validTopic(m.Topic):
 		r.counters.badTopics.Add(1)
 		return
-	case errors.Is(err, numbering.ErrExhausted):
-		// A sync would need a number too: everybody is told instead.
-		r.counters.malformed.Add(1)
-		if topic = []byte(TopicAll); string(m.Topic) == TopicAll {
-			return
-		}
 	case errors.Is(err, ErrTooLarge):
 		r.counters.tooLarge.Add(1)
 	default:
 		r.counters.malformed.Add(1)
 	}
-	r.syncs.want(topic, time.Now())
+	r.syncs.want(m.Topic, time.Now())
 	r.counters.pending.Store(int64(r.syncs.pending))
 }
 
@@ -340,7 +332,7 @@ func (r *Relay) tell(ctx context.Context, now time.Time) error {
 	defer func() { r.counters.pending.Store(int64(r.syncs.pending)) }()
 	due := r.syncs.take(now)
 	for i, topic := range due {
-		err := r.publisher.Publish(ctx, Event{Action: ActionSync, Topic: topic})
+		err := r.publisher.tellSync(ctx, topic)
 		switch {
 		case err == nil:
 			r.counters.syncs.Add(1)
