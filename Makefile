@@ -85,9 +85,10 @@ sim: ## simulate the protocol until FAULTS faults struck, from seed SEED on
 PLANTED = $(GO) test -tags plant -count 1 -run TestPlanted -parallel 4 -v
 
 .PHONY: plant
-plant: ## put known bugs into the code, one at a time: the simulation must find each, and campaigns a share (30 s)
+plant: ## put known bugs into the code, one at a time: simulation and fault suites must find each, campaigns a share (50 s)
 	$(GO) test -tags plant -run TestPlanted -v -timeout 20m ./internal/sim
 	$(PLANTED) -short -timeout 10m ./chaos/campaign
+	$(PLANTED) -timeout 10m ./drivers/etcd
 
 .PHONY: plant-process
 plant-process: ## put each that processes can have into real ones, one at a time, and none as a control (3 min); SEED=7

@@ -61,7 +61,7 @@ func parseOptions(args []string) (*options, error) {
 	f.IntVar(&o.isolation.subs, "isolation-subs", 200, "isolation: subscribers that behave, of whom the figures are")
 	f.DurationVar(&o.isolation.gap, "isolation-gap", 10*time.Millisecond, "isolation: between two events, with a large one half-way")
 	f.IntVar(&o.isolation.bulk, "isolation-bulk", 3<<20, "isolation: bytes of large events per second")
-	f.DurationVar(&o.isolation.duration, "isolation-duration", 5*time.Second, "isolation: measured part of a run, longer until all who don't read have fallen behind")
+	f.DurationVar(&o.isolation.duration, "isolation-duration", 10*time.Second, "isolation: measured part of a run, longer until all who don't read have fallen behind")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds, the rivals interleaved in each")
 	f.DurationVar(&o.duration, "duration", 2*time.Second, "measured part of a run")
 	f.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "full load before the measured part")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
 // stream carries all watches of a subscriber. One goroutine asks, and one takes
@@ -200,7 +201,7 @@ func (st *stream) sendDue() error {
 			w.passed = 0
 			st.asked = append(st.asked, w)
 			request = create(&pb.WatchCreateRequest{
-				Key: w.key, RangeEnd: w.end, StartRevision: w.next, Fragment: true, ProgressNotify: true,
+				Key: w.key, RangeEnd: w.end, StartRevision: w.start(), Fragment: true, ProgressNotify: true,
 			})
 		}
 		s.mu.Unlock()
@@ -299,6 +300,9 @@ func (st *stream) response(msgs []driver.Message, resp *pb.WatchResponse) ([]dri
 		if resp.CompactRevision != 0 {
 			// What lies between is gone. It goes on where there is something.
 			w.place(resp.CompactRevision - 1)
+			if plant.On(plant.CompactedUntold) {
+				return msgs, nil
+			}
 			s.status.Lost++
 			msgs = append(msgs, driver.Message{Topic: w.topic, Notice: driver.Behind, Source: st.source})
 		}
@@ -307,6 +311,9 @@ func (st *stream) response(msgs []driver.Message, resp *pb.WatchResponse) ([]dri
 	if len(resp.Events) == 0 {
 		w.progress(resp.Header.GetRevision()) // of this watch alone
 		return msgs, nil
+	}
+	if plant.On(plant.LatestOnly) {
+		resp.Events = resp.Events[len(resp.Events)-1:]
 	}
 	for _, e := range resp.Events {
 		if w.takes(e.Kv) && !w.dropped && e.Type == mvccpb.Event_PUT {
@@ -317,6 +324,11 @@ func (st *stream) response(msgs []driver.Message, resp *pb.WatchResponse) ([]dri
 		s.fragments++
 	} else {
 		w.complete()
+	}
+	if plant.On(plant.ProgressOvertakes) {
+		for _, other := range st.byID {
+			other.place(max(other.next-1, resp.Header.GetRevision()))
+		}
 	}
 	return msgs, nil
 }

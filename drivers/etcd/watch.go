@@ -2,6 +2,8 @@ package etcd
 
 import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
 // watch is a topic that is held, or all of them, and how far it has been
@@ -33,6 +35,14 @@ func (w *watch) place(revision int64) { w.next, w.taken, w.passed = revision+1, 
 
 // renew forgets the stream.
 func (w *watch) renew() { w.passed, w.created, w.id, w.born = 0, false, 0, 0 }
+
+// start is the revision that a watch begins at.
+func (w *watch) start() int64 {
+	if plant.On(plant.WatchFromNow) {
+		return 0
+	}
+	return w.next
+}
 
 // takes notes an event, and says whether it is one that was not taken before.
 func (w *watch) takes(kv *mvccpb.KeyValue) bool {

@@ -62,6 +62,15 @@ const (
 	LoopEnds        Bug = "loop-ends"         // the relay ends on an event that it can't move
 )
 
+// Bugs of drivers on brokers.
+const (
+	// In drivers/etcd.
+	WatchFromNow      Bug = "watch-from-now"     // a watch that is made again begins at the present, not where it was
+	LatestOnly        Bug = "latest-only"        // of the versions of a key the last is taken: one key per topic
+	CompactedUntold   Bug = "compacted-untold"   // past a compaction it goes on at what is kept, untold
+	ProgressOvertakes Bug = "progress-overtakes" // progress counts for watches that have yet to catch up
+)
+
 // Simulated are the bugs that the simulation has to find.
 var Simulated = []Bug{
 	PerPublisherNumbers, BeaconWhenAllIdle, QuotaWithoutFloor,
@@ -84,6 +93,10 @@ var NotInProcesses = []struct {
 	{QuotaWithoutFloor, "takes more topics than the quota has, thousands"},
 	{GiveUp, "takes a handler that fails for half a minute"},
 }
+
+// OnBrokers are the bugs that a driver's fault suite has to find, against real
+// servers.
+var OnBrokers = []Bug{WatchFromNow, LatestOnly, CompactedUntold, ProgressOvertakes}
 
 // InProcesses are the bugs that the campaign with real processes has to find.
 func InProcesses() []Bug {
