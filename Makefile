@@ -69,6 +69,13 @@ test-go: ## vet, unit and end-to-end tests, with the race detector; TESTFLAGS='-
 	CGO_ENABLED=1 $(GO) test -race -vet=all -timeout 20m $(TESTFLAGS) ./...
 	$(GO) test -run 'Alloc|Memory' . ./drivers/... ./internal/...
 
+# Tests of which `make test` runs a short share: what takes minutes, or goes on for as long as one says.
+LONG      ?= TestS2StoppedSubscribers|TestS10Herd|TestN4LinkDown|TestN5Reconnects
+
+.PHONY: test-long
+test-long: ## the tests in LONG at full length: five minutes and DURATION (default 1h), for which subscribers are stopped
+	$(GO) test ./e2e -run '^($(LONG))$$' -v -timeout 0 $(TESTFLAGS) -long $(or $(DURATION),1h)
+
 # Without the race detector, which makes it ten times slower, and proves nothing of what has no goroutines.
 .PHONY: sim
 sim: ## simulate the protocol until FAULTS faults struck, from seed SEED on

@@ -204,6 +204,29 @@ func (p *Publisher) forward(ctx context.Context, msgs []driver.Message) (n, behi
 	return n, 0, bad, nil
 }
 
+// tellSync tells whoever holds a topic to sync, as Publish would. Where the topic's
+// numbers are used up the event has none.
+func (p *Publisher) tellSync(ctx context.Context, topic string) error {
+	e := Event{Action: ActionSync, Topic: topic}
+	var f envelope.Fields
+	err := p.check(&e, &f)
+	if err == nil {
+		err = p.acquire(ctx)
+	}
+	if err != nil {
+		return wrap("publish", p.name, topic, err)
+	}
+	if err = p.encode(&f, topic); errors.Is(err, numbering.ErrExhausted) {
+		err = nil
+		p.add([]byte(topic), envelope.Append(nil, &f), nil)
+	}
+	if err == nil {
+		_, err = p.handOver(ctx)
+	}
+	p.release()
+	return wrap("publish", p.name, topic, err)
+}
+
 // Flush blocks until everything accepted so far was handed to every peer that
 // takes it, or ctx ends. An error means that something may be left.
 func (p *Publisher) Flush(ctx context.Context) error {
@@ -364,6 +387,7 @@ func (p *Publisher) renumber(m *driver.Message) error {
 	return nil
 }
 
+// add appends a message to the batch, with a number of the series; nil: it has none.
 func (p *Publisher) add(topic, payload []byte, s *numbering.Series) {
 	p.batch = append(p.batch, driver.Message{Topic: topic, Payload: payload})
 	p.owners = append(p.owners, s)
@@ -388,11 +412,15 @@ func (p *Publisher) handOver(ctx context.Context) (n int, err error) {
 		}
 		if p.beacons {
 			for _, s := range p.owners[:used] {
-				p.book.Accepted(s)
+				if s != nil {
+					p.book.Accepted(s)
+				}
 			}
 		}
 		for _, s := range p.owners[used:] {
-			p.book.TakeBack(s)
+			if s != nil {
+				p.book.TakeBack(s)
+			}
 		}
 		p.messages.Add(uint64(n))
 		p.bytes.Add(uint64(bytes))

@@ -15,7 +15,6 @@ import (
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
 	"github.com/wyvern-pubsub/wyvern/internal/lograte"
-	"github.com/wyvern-pubsub/wyvern/internal/numbering"
 	"github.com/wyvern-pubsub/wyvern/internal/plant"
 )
 
@@ -327,12 +326,6 @@ func (r *Relay) reject(m *driver.Message, err error) {
 	case errors.Is(err, errTopic) || !validTopic(m.Topic):
 		r.counters.badTopics.Add(1)
 		return
-	case errors.Is(err, numbering.ErrExhausted):
-		// A sync would need a number too: everybody is told instead.
-		r.counters.malformed.Add(1)
-		if topic = []byte(TopicAll); string(m.Topic) == TopicAll {
-			return
-		}
 	case errors.Is(err, ErrTooLarge):
 		r.counters.tooLarge.Add(1)
 	case errors.Is(err, ErrRefused):
@@ -357,7 +350,7 @@ func (r *Relay) tell(ctx context.Context, now time.Time) error {
 	r.hopeless = false
 	due := r.syncs.take(now)
 	for i, topic := range due {
-		err := r.publisher.Publish(ctx, Event{Action: ActionSync, Topic: topic})
+		err := r.publisher.tellSync(ctx, topic)
 		switch {
 		case err == nil:
 			r.counters.syncs.Add(1)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +83,37 @@ func TestRelay(t *testing.T) {
 			t.Errorf("status %+v", got)
 		}
 	})
+}
+
+// When a topic's numbers are used up its events are refused, and who holds it is told
+// all the same, by a sync without a number; also who holds everybody's.
+func TestS5UsedUpIsTold(t *testing.T) {
+	for _, topic := range []string{"T", TopicAll} {
+		synctest.Test(t, func(t *testing.T) {
+			source, half := newFakeSubscriber(), &fakePublisher{}
+			p := openFakePublisher(t, half, func(o *PublisherOptions) { o.Epoch = 77 })
+			p.book.Restore(math.MaxUint64-1, nil)
+			r := openFakeRelay(t, source, p)
+			done := startRelay(t, t.Context(), r)
+			source.put(message(topic, setEvent("1")), message(topic, setEvent("2")), message(topic, setEvent("3")))
+			time.Sleep(2 * syncInterval)
+			source.put(message(topic, setEvent("4")))
+			synctest.Wait()
+			var got []string
+			for _, s := range half.all() {
+				got = append(got, fmt.Sprintf("%s %s %s %d %d", s.topic, s.Key, s.Action, s.Epoch, s.Seq))
+			}
+			last := topic + " 1 set 77 18446744073709551615"
+			if want := []string{last, topic + "  sync 0 0", topic + "  sync 0 0"}; !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			if st := r.Stats(); st.Malformed != 3 || st.Syncs != 2 || st.Pending != 0 {
+				t.Errorf("stats %+v", st)
+			}
+			r.Close()
+			<-done
+		})
+	}
 }
 
 // Numbers that a worker puts into its events, in whatever form and place, are

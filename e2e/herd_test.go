@@ -44,15 +44,20 @@ func crowded(at []int64, within int64) (most int) {
 	return most
 }
 
-// A thousand nodes lose their service at a time. After a planned restart none of
+// A thousand nodes, or five (-long), lose their service at a time. After a planned restart none of
 // ours is told anything; after a crash each is told once, spread over the window:
 // in no tenth of it more than a fraction (failures: S10).
 func TestS10Herd(t *testing.T) { // not beside others: it is a load for them, and they for it
-	const count, spread = 1000, 3 * time.Second
+	const spread = 3 * time.Second
+	count := 1000
+	if *long > 0 {
+		count = 5000
+	}
 	for _, kind := range []string{"ours", "libzmq's"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			site := newFixedSite(t, "resync_spread = "+spread.String(), "log_level = info", "heartbeat_interval = 10s", "heartbeat_timeout = 60s")
+			site := newFixedSite(t, "resync_spread = "+spread.String(), "log_level = info", "heartbeat_interval = 10s", "heartbeat_timeout = 60s",
+				"max_subscribers = "+itoa(8*count)) // of those who have not introduced themselves one address has a quarter
 			svc := site.serveWith(t, plain)
 			args := []string{"herd", svc.address, itoa(count), "D"}
 			program := loader

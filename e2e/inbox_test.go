@@ -144,6 +144,13 @@ func (in *inbox) has(key string) bool {
 	return in.keys[key] > 0
 }
 
+// count returns how many events came so far.
+func (in *inbox) count() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.all)
+}
+
 // events returns what came so far.
 func (in *inbox) events() []*event {
 	in.mu.Lock()

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,8 +23,13 @@ import (
 const python = "/usr/bin/python3"
 
 // The programs under test, built once. They are static like the product's
-// binary; checked is the same with the race detector if the tests have it.
-var plain, checked, loader, herder string
+// binary; checked is the same with the race detector if the tests have it, and
+// skewed with a clock that may be wrong.
+var plain, checked, skewed, loader, herder, linker string
+
+// long makes those tests that have more to do than fits into a CI run do all of it,
+// and those that go on for as long as one says do that.
+var long = flag.Duration("long", 0, "run the long tests at full length, and those without an end for so long (make test-long)")
 
 func TestMain(m *testing.M) {
 	etcdserver.Main() // if this is a server of a test
@@ -31,6 +37,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	flag.Parse()
+	if *long > 0 {
+		atMost = 2 * time.Minute
+	}
 	dir, err := os.MkdirTemp("", "wyvern-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -63,6 +73,7 @@ func prepare(dir string) error {
 		return fmt.Errorf("%s can't import zmq and msgpack: %w\n%s\nhint: run `make deps`", python, err, out)
 	}
 	plain, loader, herder = filepath.Join(dir, "wyvern"), filepath.Join(dir, "load"), filepath.Join(dir, "herd")
+	skewed, linker = filepath.Join(dir, "wyvern-clock"), filepath.Join(dir, "link")
 	checked = plain
 	if err := build(plain, "../cmd/wyvern", "0"); err != nil {
 		return err
@@ -73,7 +84,7 @@ func prepare(dir string) error {
 			return err
 		}
 	}
-	return errors.Join(build(loader, "./testdata/load", "0"), build(herder, "./testdata/herd", "0"))
+	return errors.Join(buildClock(dir, skewed), build(loader, "./testdata/load", "0"), build(herder, "./testdata/herd", "0"), build(linker, "./testdata/link", "0"))
 }
 
 func build(name, pkg, cgo string, flags ...string) error {

@@ -36,12 +36,19 @@ type zmqPeer struct {
 // startPeer starts a process on libzmq, and waits until its socket is there.
 func startPeer(t testing.TB, name string, c peerConfig) *zmqPeer {
 	t.Helper()
+	return startPeerIn(t, nil, name, c)
+}
+
+// startPeerIn is startPeer in a network.
+func startPeerIn(t testing.TB, n *network, name string, c peerConfig) *zmqPeer {
+	t.Helper()
 	conf, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := newInbox(name)
 	p := &zmqPeer{inbox: in}
+	program, args := n.command(python, []string{"testdata/peer.py", string(conf)})
 	p.process = start(t, func(line string) bool {
 		if e := numbered(line); e != nil {
 			in.put(e)
@@ -57,7 +64,7 @@ func startPeer(t testing.TB, name string, c peerConfig) *zmqPeer {
 		m.Event.Frame = m.Frame
 		in.put(m.Event)
 		return true
-	}, python, "testdata/peer.py", string(conf))
+	}, program, args...)
 	p.process.name = name
 	var ready struct{ Ready string }
 	if err := json.Unmarshal([]byte(p.stdout.await(t, `"ready"`)), &ready); err != nil {
@@ -133,6 +140,12 @@ func startSub(t testing.TB, name, uri string, topics ...string) (*process, *inbo
 // startSubWith is startSub with settings of group [wyvern].
 func startSubWith(t testing.TB, name, uri string, settings []string, topics ...string) (*process, *inbox) {
 	t.Helper()
+	return startSubIn(t, nil, name, uri, settings, topics...)
+}
+
+// startSubIn is startSubWith in a network.
+func startSubIn(t testing.TB, n *network, name, uri string, settings []string, topics ...string) (*process, *inbox) {
+	t.Helper()
 	in := newInbox(name)
 	args := []string{"sub", "--connect", uri, "--set", "wyvern.log_level=debug"}
 	for _, s := range settings {
@@ -141,7 +154,8 @@ func startSubWith(t testing.TB, name, uri string, settings []string, topics ...s
 	for _, topic := range topics {
 		args = append(args, "--topic", topic)
 	}
-	p := start(t, in.line, checked, args...)
+	program, args := n.command(checked, args)
+	p := start(t, in.line, program, args...)
 	p.name = name
 	p.stderr.await(t, "publisher connected")
 	return p, in

@@ -20,8 +20,8 @@ import (
 )
 
 // atMost is how long a test waits for what should come soon, on a machine that
-// may be busy.
-const atMost = 15 * time.Second
+// may be busy; longer where there is more to come (-long).
+var atMost = 15 * time.Second
 
 // output is what a process has written: lines, and a signal when there are more.
 type output struct {

@@ -17,7 +17,9 @@ import (
 // site is a server of its own: a directory with a configuration.
 type site struct {
 	dir, file, socket string
-	port              int // 0: any
+	port              int      // 0: any
+	network           *network // in which it is; nil: the machine's
+	clock             string   // how its clock is wrong (clocks_test.go); empty: not
 }
 
 // newSite writes a configuration with the given lines for group [wyvern]. Its
@@ -97,7 +99,12 @@ func (s *site) serve(t testing.TB, more ...string) *service {
 // serveWith is serve with another binary.
 func (s *site) serveWith(t testing.TB, program string, more ...string) *service {
 	t.Helper()
-	p := start(t, nil, program, append([]string{"serve", "--config-file", s.file}, more...)...)
+	args := append([]string{"serve", "--config-file", s.file}, more...)
+	if s.clock != "" {
+		program, args = clocked(s.clock, args)
+	}
+	program, args = s.network.command(program, args)
+	p := start(t, nil, program, args...)
 	p.name = "serve"
 	line := p.stderr.await(t, "wyvern: ready: ")
 	m := readyLine.FindStringSubmatch(line)

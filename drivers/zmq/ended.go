@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,10 @@ const (
 	// taken for re-made, it is not known which of the nodes behind an address
 	// comes.
 	confused = 10 * time.Second
+	// lateEnd is for how long after a node has connected the end of an earlier
+	// connection of its address may be noticed: when its host is gone, the
+	// kernel notices last.
+	lateEnd = 2 * unackedTimeout
 	// afterCrash is for how long after a crash all subscriptions are taken for
 	// re-made.
 	afterCrash = 5 * time.Minute
@@ -29,7 +34,8 @@ const (
 // they have no identity, so a subscription of an address to a text that one of
 // that address had, whose connection has ended, is taken for the same one,
 // re-made. Several nodes may share an address: as long as it is not known which
-// of them comes, each is told.
+// of them comes, each is told. It may come before the end of its old connection
+// is noticed: late is for that.
 //
 // Handlers on all loops use it. mu is a leaf.
 type ended struct {
@@ -40,17 +46,22 @@ type ended struct {
 	// crash is until when every subscription is taken for a re-made one:
 	// another instance ended here without handing over.
 	crash time.Time
+
+	ends atomic.Uint64 // how many connections have ended
 }
 
 type endedNode struct {
 	last  time.Time            // when something of it changed last
 	texts map[string]endedText // by subscription
 	full  bool                 // there were more
+	end   uint64               // which end of a connection was its last
 }
 
 type endedText struct {
 	count int       // how many ended and were not made again
 	last  time.Time // when one ended, or was made again
+	end   uint64    // which end of a connection was the last
+	heard time.Time // when its peer was heard before; of several in a short time, the earliest
 }
 
 func newEnded(crashed bool, now time.Time) *ended {
@@ -69,8 +80,9 @@ func host(address string) string {
 	return address
 }
 
-// end notes that the connection of a node ended, with its subscriptions.
-func (e *ended) end(address string, texts []string, now time.Time) {
+// end notes that the connection of a node ended, with its subscriptions. The last
+// that was heard of it was at a time before.
+func (e *ended) end(address string, texts []string, heard, now time.Time) {
 	if len(texts) == 0 {
 		return
 	}
@@ -85,7 +97,7 @@ func (e *ended) end(address string, texts []string, now time.Time) {
 		n = &endedNode{texts: make(map[string]endedText)}
 		e.nodes[address] = n
 	}
-	n.last = now
+	n.last, n.end = now, e.ends.Add(1)
 	for _, text := range texts {
 		t, known := n.texts[text]
 		if !known {
@@ -95,7 +107,11 @@ func (e *ended) end(address string, texts []string, now time.Time) {
 			}
 			e.count++
 		}
-		n.texts[text] = endedText{t.count + 1, now}
+		first := heard
+		if known && now.Sub(t.last) <= confused && t.heard.Before(heard) {
+			first = t.heard
+		}
+		n.texts[text] = endedText{t.count + 1, now, n.end, first}
 	}
 }
 
@@ -119,10 +135,37 @@ func (e *ended) remade(address, text string, now time.Time) bool {
 	}
 	if t.count > 0 {
 		n.last = now
-		n.texts[text] = endedText{t.count - 1, now}
-		return now.Sub(t.last) <= endedFor
+		t.count--
+		ended := now.Sub(t.last) <= endedFor
+		t.last = now
+		n.texts[text] = t
+		return ended
 	}
 	return n.full || now.Sub(t.last) <= confused
+}
+
+// late says whether some of a node's subscriptions are re-made ones, because the end
+// of a connection of that address was noticed since the node last asked, and nothing
+// had come from there since the node began: it came before that was noticed. seen is
+// how many ends it has considered.
+func (e *ended) late(address string, texts []string, began time.Time, seen uint64, now time.Time) (late bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := e.nodes[address]
+	if n == nil || n.end <= seen {
+		return false
+	}
+	for _, text := range texts {
+		t, known := n.texts[text]
+		if !known || t.end <= seen || t.heard.After(began) {
+			continue
+		}
+		t.count = max(t.count-1, 0) // another one may have taken it: it is not known which of them it was
+		t.last, n.last = now, now
+		n.texts[text] = t
+		late = true
+	}
+	return late
 }
 
 // sweepLocked forgets, now and then, what is too old.
@@ -183,7 +226,7 @@ func (e *ended) restore(r io.Reader, now time.Time) error {
 	for _, saved := range nodes {
 		for text, count := range saved.Texts {
 			for range min(count, maxEnded) {
-				e.end(saved.Address, []string{text}, now)
+				e.end(saved.Address, []string{text}, now, now)
 			}
 		}
 	}

@@ -25,8 +25,8 @@ func TestEnded(t *testing.T) {
 		}
 	}
 	check("one", "a", 0, false)
-	e.end("one", []string{"a", ""}, now)
-	e.end("two", nil, now)
+	e.end("one", []string{"a", ""}, now, now)
+	e.end("two", nil, now, now)
 	check("one", "b", 1, false)
 	check("two", "a", 1, false)
 	check("one", "", endedFor, true) // it was cut off for long
@@ -34,17 +34,17 @@ func TestEnded(t *testing.T) {
 	// Which of two nodes at that address comes isn't known for a while.
 	check("one", "a", confused, true)
 	check("one", "a", confused+1, false)
-	e.end("one", []string{"a"}, now.Add(time.Hour))
-	e.end("one", []string{"a"}, now.Add(time.Hour))
+	e.end("one", []string{"a"}, now.Add(time.Hour), now.Add(time.Hour))
+	e.end("one", []string{"a"}, now.Add(time.Hour), now.Add(time.Hour))
 	check("one", "a", 2*time.Hour, true)
 	check("one", "a", 2*time.Hour+confused+1, true) // the other one
 	check("one", "a", 2*time.Hour+2*confused+2, false)
 	// Another end doesn't make the old ones young again.
-	e.end("one", []string{"b"}, now)
-	e.end("one", []string{"c"}, now.Add(endedFor/2))
+	e.end("one", []string{"b"}, now, now)
+	e.end("one", []string{"c"}, now.Add(endedFor/2), now.Add(endedFor/2))
 	check("one", "b", endedFor+1, false)
 	check("one", "c", endedFor+1, true)
-	e.end("three", []string{"a"}, now.Add(3*endedFor))
+	e.end("three", []string{"a"}, now.Add(3*endedFor), now.Add(3*endedFor))
 	if len(e.nodes) != 1 || e.count != 1 {
 		t.Errorf("%d nodes with %d subscriptions are remembered, want 1 and 1", len(e.nodes), e.count)
 	}
@@ -53,6 +53,41 @@ func TestEnded(t *testing.T) {
 	check("one", "a", 0, true)
 	check("one", "a", afterCrash-1, true)
 	check("one", "a", afterCrash, false)
+}
+
+// A node may connect again before the end of its old connection is noticed.
+func TestEndedLate(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	at := func(seconds int) time.Time { return now.Add(time.Duration(seconds) * time.Second) }
+	e := newEnded(false, now)
+	seen := e.ends.Load()
+	check := func(what string, began int, when int, want bool) {
+		t.Helper()
+		if got := e.late("one", []string{"a", "b", "new"}, at(began), seen, at(when)); got != want {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	check("none has ended", 10, 11, false)
+	e.end("two", []string{"a"}, at(5), at(12))
+	check("one of another address", 10, 13, false)
+	e.end("one", []string{"a", "b"}, at(5), at(14))
+	check("that was silent when this one came", 10, 15, true)
+	check("which of them it was is not known", 11, 15, true)
+	check("that was heard when this one had come", 4, 15, false)
+	if !e.remade("one", "a", at(16)) || e.remade("one", "a", at(15).Add(confused+1)) {
+		t.Error("it is not taken")
+	}
+	seen = e.ends.Load()
+	check("it was considered", 10, 15, false)
+	e.end("one", []string{"b"}, at(5), at(20))
+	e.end("one", []string{"b"}, at(19), at(21)) // another one, before this one has asked
+	check("two", 10, 22, true)
+	if e.late("one", []string{"new"}, at(10), seen, at(22)) {
+		t.Error("a subscription that did not end is a re-made one")
+	}
+	seen = e.ends.Load()
+	e.end("one", []string{"b"}, at(59), at(60))
+	check("that was heard", 30, 61, false)
 }
 
 // Where the memory for them is used up every subscription is taken for a
@@ -64,7 +99,7 @@ func TestEndedBounded(t *testing.T) {
 	for i := range maxEnded + 10 {
 		many = append(many, fmt.Sprint(i))
 	}
-	e.end("many", many, now)
+	e.end("many", many, now, now)
 	if e.count != maxEnded || !e.remade("many", "other", now) {
 		t.Errorf("%d are remembered, want %d", e.count, maxEnded)
 	}
@@ -72,7 +107,7 @@ func TestEndedBounded(t *testing.T) {
 		t.Error("an address that never was is taken for a re-made one")
 	}
 	for i := range 2 * maxEnded {
-		e.end(fmt.Sprint("node", i), []string{"a"}, now.Add(time.Second))
+		e.end(fmt.Sprint("node", i), []string{"a"}, now.Add(time.Second), now.Add(time.Second))
 	}
 	if len(e.nodes) != maxEnded || !e.remade("yet another", "a", now.Add(time.Second)) {
 		t.Errorf("%d addresses are remembered, want %d", len(e.nodes), maxEnded)
@@ -147,6 +182,38 @@ func TestN4Remade(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A ZeroMQ node connects again while its old connection seems to live, as when its
+// link was down: it is told when the end of that is noticed, once.
+func TestN4RemadeBeforeTheEnd(t *testing.T) {
+	const spread = 50 * time.Millisecond
+	ctx := begin(t)
+	pub := openPub(t, ctx, func(cfg *driver.Config) {
+		cfg.ResyncSpread, cfg.Resync = spread, []byte("RESYNC")
+		cfg.HeartbeatInterval = 40 * time.Millisecond
+	})
+	old, older, other := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1), foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1), foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
+	old.subscribe(1, "a", "b")
+	older.subscribe(1, "a", "b")
+	other.subscribe(1, "a")
+	again := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
+	again.subscribe(1, "a", "b", "new")
+	other.subscribe(1, "other") // it lives
+	publish(t, ctx, pub, "a", "end")
+	wantSyncs(t, "before", again.syncs())
+	wantSyncs(t, "the other node, before", other.syncs())
+	old.conn.Close()
+	eventually(t, "the end of the connection", func() bool { return pub.Status().Peers == 3 })
+	time.Sleep(4 * spread)
+	publish(t, ctx, pub, "a", "end")
+	wantSyncs(t, "after", again.syncs(), "a", "b", "new")
+	wantSyncs(t, "the other node, after", other.syncs())
+	older.conn.Close()
+	eventually(t, "the end of the other", func() bool { return pub.Status().Peers == 2 })
+	time.Sleep(2 * spread)
+	publish(t, ctx, pub, "a", "end")
+	wantSyncs(t, "nothing twice", again.syncs())
 }
 
 // One of ours is not told that way: it knows by itself. Its end says nothing of

@@ -26,7 +26,8 @@ type peer struct {
 	info     zmtp.Peer
 	ours     bool
 	began    time.Time
-	heard    time.Time     // last input
+	input    time.Time     // last input
+	heard    time.Time     // the same, or when it could not be asked for one
 	pinged   time.Time     // last PING to it
 	pings    bool          // it understands PING
 	ttl      time.Duration // it asked to be dropped when silent for so long
@@ -42,12 +43,17 @@ type peer struct {
 	epoch   uint64
 	offset  uint64
 
-	owed []owed // of a ZeroMQ node: what it is to be told to resync
+	// Of a ZeroMQ node: what it is to be told to resync, how many ends of
+	// connections it has considered, and whether one of them was late.
+	owed     []owed
+	ends     uint64
+	toldLate bool
 }
 
 // Input implements fanlog.Handler.
 func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
-	h.heard = time.Now()
+	h.input = time.Now()
+	h.heard = h.input
 	used := 0
 	if h.hs != nil {
 		out, n, err := h.hs.Input(nil, p)
@@ -245,6 +251,9 @@ func (h *peer) Tick(s *fanlog.Session, now time.Time) error {
 		}
 		return nil
 	}
+	if !h.ours && now.Sub(h.began) < lateEnd {
+		h.oweLate(s, now)
+	}
 	if len(h.owed) > 0 {
 		h.tellOwed(s, now)
 	}
@@ -298,7 +307,7 @@ func (h *peer) Closed(s *fanlog.Session, reason error) {
 		h.pub.introduced.Add(-1)
 		if !h.ours {
 			_, texts := s.Subscriptions()
-			h.pub.ended.end(host(h.address), texts, time.Now())
+			h.pub.ended.end(host(h.address), texts, h.input, time.Now())
 		}
 		if isProtocol(reason) {
 			h.pub.malformed.Add(1)

@@ -44,6 +44,7 @@ func main() {
 	st := status{Nodes: count, Told: []int64{}, Reasons: map[string]int{}}
 	told := make([]int, count)
 	nodes := make([]*wyvern.Subscriber, count)
+	var waiting sync.WaitGroup
 	for i := range nodes {
 		o := wyvern.SubscriberOptions{
 			Alias: "zmq_pubsub_driver", Topics: []string{os.Args[4]}, Connect: strings.Split(os.Args[1], ","),
@@ -67,10 +68,10 @@ func main() {
 		o.Config.HeartbeatTimeout, o.Config.LostAfter = time.Minute, time.Minute
 		nodes[i], err = wyvern.OpenSubscriber(context.Background(), o)
 		fail(err)
+		// At once: who does not wait is told, a second after.
+		waiting.Go(func() { fail(nodes[i].Await(context.Background())) })
 	}
-	for _, n := range nodes {
-		fail(n.Await(context.Background()))
-	}
+	waiting.Wait()
 	fmt.Println(`{"connected": true}`)
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
