@@ -61,10 +61,19 @@ func shortly(t testing.TB, s *etcdserver.Server, f func(c *clientv3.Client)) {
 // compact makes the history begin at the present revision.
 func compact(t testing.TB, c *clientv3.Client) {
 	t.Helper()
-	if _, err := c.Compact(t.Context(), revision(t, c)); err != nil {
+	compactTo(t, c, revision(t, c))
+}
+
+func compactTo(t testing.TB, c *clientv3.Client, revision int64) {
+	t.Helper()
+	if _, err := c.Compact(t.Context(), revision); err != nil {
 		t.Fatalf("compact: %v", err)
 	}
 }
+
+// seen is how long after it was written nobody who is connected needs an event
+// any more. What is compacted earlier may be of a watch that is being made.
+const seen = time.Second
 
 // space activates or disarms the alarm of a database that is full.
 func space(t testing.TB, s *etcdserver.Server, action pb.AlarmRequest_AlarmAction) {
@@ -160,15 +169,29 @@ func TestN8Faults(t *testing.T) {
 			space(t, s, pb.AlarmRequest_DEACTIVATE)
 		}},
 		{Name: "CompactedAllTheTime", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
+			const often = 10 // in the time until an event is seen
 			shortly(t, s, func(c *clientv3.Client) {
-				for range 20 {
-					compact(t, c)
-					pause(t, 100*time.Millisecond)
+				var past []int64
+				compacted := 0
+				for i := range 3 * often {
+					past = append(past, revision(t, c))
+					if n := i - often; n > 0 && past[n] > past[n-1] {
+						compactTo(t, c, past[n])
+						compacted++
+					}
+					pause(t, seen/often)
+				}
+				if compacted < often {
+					t.Errorf("compacted %d times, want %d at least", compacted, often)
 				}
 			})
 		}},
 		{Name: "Compacted", Resumes: true, Strike: func(t testing.TB, _ driver.Config) {
-			shortly(t, s, func(c *clientv3.Client) { compact(t, c) })
+			shortly(t, s, func(c *clientv3.Client) {
+				past := revision(t, c)
+				pause(t, seen)
+				compactTo(t, c, past)
+			})
 		}},
 	})
 }
