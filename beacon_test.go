@@ -171,6 +171,42 @@ func TestB4PublisherVanishes(t *testing.T) {
 	})
 }
 
+// A handler that takes its time hears nobody meanwhile. That is no silence.
+func TestBusyHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		w := newWire(lossyCaps)
+		w.sub.few = 1 // the driver's own queue is short
+		p, s := w.open(t, func(ctx context.Context, e Event) error {
+			switch e.Key {
+			case "minute":
+				time.Sleep(time.Minute)
+			case "seconds":
+				time.Sleep(2 * time.Second)
+			}
+			return r.handle(ctx, e)
+		}, "T")
+		defer s.Close()
+		defer p.Close()
+		publish(t, p, "T", "1")
+		settle(r)
+		publish(t, p, "T", "minute")
+		time.Sleep(70 * time.Second)
+		want := []string{"T/minute"}
+		for range 20 {
+			publish(t, p, "T", "seconds")
+			want = append(want, "T/seconds")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		wantTexts(t, r, want...)
+		w.dropping(func(*driver.Message, *envelope.Fields) bool { return true })
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		wantTexts(t, r, append(want, "T!publisher lost")...)
+	})
+}
+
 // Drivers that don't say who sends: a restart is seen by the epoch.
 func TestRestartUnnamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -21,6 +21,9 @@ const (
 	// maxOpenTopics is for how many topics a subscriber to all of them
 	// remembers the numbers.
 	maxOpenTopics = 1 << 18
+	// deafness is for how long the handler may keep the subscriber from
+	// listening for beats before that is allowed for.
+	deafness = tracker.BeatInterval / 4
 )
 
 // reasons are the tracker's in the words of the API.
@@ -50,7 +53,7 @@ type continuity struct {
 	tracker  *tracker.Tracker
 	reorders bool // the driver may
 	began    time.Time
-	now      time.Duration // of what is being handled
+	now      time.Duration // of what is being handled: when Receive returned
 
 	opened map[string]*tracker.Topic // of a subscriber to all topics
 	source *driver.Source            // the last message's
@@ -102,6 +105,11 @@ func (c *continuity) clock() time.Duration { return time.Since(c.began) }
 // receive is the half's Receive, which it ends when something is due or was
 // confirmed.
 func (c *continuity) receive(ctx context.Context, batch []driver.Message) (int, error) {
+	if c.sub.beats {
+		if d := c.clock() - c.now; d >= deafness {
+			c.tracker.Deaf(d)
+		}
+	}
 	c.mu.Lock()
 	if c.wakeable == nil || c.wakeable.Err() != nil && ctx.Err() == nil {
 		c.wakeable, c.wake = context.WithCancel(ctx)

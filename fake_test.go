@@ -123,6 +123,7 @@ type fakeSubscriber struct {
 	mu        sync.Mutex
 	msgs      []driver.Message
 	errs      []error // returned first
+	few       int     // how many Receive returns at most; 0: all
 	draining  bool
 	closed    bool
 	changed   chan struct{}
@@ -150,6 +151,9 @@ func (s *fakeSubscriber) Receive(ctx context.Context, dst []driver.Message) (int
 	for {
 		s.mu.Lock()
 		changed := s.changed
+		if s.few > 0 {
+			dst = dst[:s.few]
+		}
 		n := copy(dst, s.msgs)
 		s.msgs = s.msgs[n:]
 		var err error

@@ -69,7 +69,8 @@ type Config struct {
 	ReconnectMax time.Duration
 
 	// LostAfter is for how long a publisher may give no sign of life before a
-	// subscriber is told that it is gone; default 3.5 s.
+	// subscriber is told that it is gone; default 3.5 s. While the handler keeps
+	// the subscriber from listening, that is no silence.
 	LostAfter time.Duration
 
 	// Resync is a payload that tells a peer to compare itself with the

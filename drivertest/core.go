@@ -310,11 +310,11 @@ func testCoreCancelled(p *place) {
 		return
 	}
 	if len(got) != int(accepted.Load())+1 {
-		p.Errorf("%d events arrived, %d were accepted", len(got), accepted.Load()+1)
+		p.Errorf("%d events arrived, %d were accepted%s", len(got), accepted.Load()+1, resyncs(got))
 	}
 	for i, e := range got {
 		if p.caps.KeepsTopics() && e.Seq != uint64(i+1) {
-			p.Fatalf("event %d has number %d", i+1, e.Seq)
+			p.Fatalf("event %d has number %d %s", i+1, e.Seq, resyncs(got))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -179,9 +180,20 @@ func (s *coreSubscriber) await(what string, enough func([]wyvern.Event) bool) []
 		select {
 		case <-s.changed:
 		case <-s.p.ctx.Done():
-			s.p.Fatalf("waited in vain for %s; %d events arrived", what, len(got))
+			s.p.Fatalf("waited in vain for %s; %d events arrived%s", what, len(got), resyncs(got))
 		}
 	}
+}
+
+// resyncs says what a subscriber was told, for who wonders at a failure.
+func resyncs(got []wyvern.Event) string {
+	var all strings.Builder
+	for i, e := range got {
+		if e.Action == wyvern.ActionSync {
+			fmt.Fprintf(&all, "; the %dth is a resync of %q: %s", i+1, e.Topic, e.Reason)
+		}
+	}
+	return all.String()
 }
 
 func (s *coreSubscriber) awaitKey(topic, key string) []wyvern.Event {
