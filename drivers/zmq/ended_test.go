@@ -197,12 +197,25 @@ func TestN4RemadeBeforeTheEnd(t *testing.T) {
 	old.subscribe(1, "a", "b")
 	older.subscribe(1, "a", "b")
 	other.subscribe(1, "a")
+	ping := func(of ...*reader) {
+		for _, r := range of {
+			if _, err := r.conn.Write(zmtp.AppendPing(nil, 0, nil)); err != nil {
+				t.Fatal(err)
+			}
+			for !bytes.HasPrefix(r.frame().Body, []byte("\x04PONG")) {
+			}
+		}
+	}
+	time.Sleep(lastWords / 2)
+	ping(old, older) // they are heard after the other one has come
 	again := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
 	again.subscribe(1, "a", "b", "new")
 	other.subscribe(1, "other") // it lives
 	publish(t, ctx, pub, "a", "end")
 	wantSyncs(t, "before", again.syncs())
 	wantSyncs(t, "the other node, before", other.syncs())
+	time.Sleep(lastWords)
+	ping(old) // its kernel sends what it could not send when the link was down
 	old.conn.Close()
 	eventually(t, "the end of the connection", func() bool { return pub.Status().Peers == 3 })
 	time.Sleep(4 * spread)

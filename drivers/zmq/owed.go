@@ -26,7 +26,7 @@ type owed struct {
 // subscribeNode adds a subscription of a ZeroMQ node. One that was made again
 // after its connection ended is told to resync, some time in the window.
 func (h *peer) subscribeNode(s *fanlog.Session, text string) error {
-	h.oweLate(s, h.input) // of those before: what has ended until now is asked for below
+	h.oweLate(s, h.heard) // of those before: what has ended until now is asked for below
 	if err := s.SubscribePrefix(text); err != nil {
 		return err
 	}

@@ -26,8 +26,8 @@ type peer struct {
 	info     zmtp.Peer
 	ours     bool
 	began    time.Time
-	input    time.Time     // last input
-	heard    time.Time     // the same, or when it could not be asked for one
+	inputs   inputs
+	heard    time.Time     // the last input, or when it could not be asked for one
 	pinged   time.Time     // last PING to it
 	pings    bool          // it understands PING
 	ttl      time.Duration // it asked to be dropped when silent for so long
@@ -52,8 +52,8 @@ type peer struct {
 
 // Input implements fanlog.Handler.
 func (h *peer) Input(s *fanlog.Session, p []byte) (int, error) {
-	h.input = time.Now()
-	h.heard = h.input
+	h.heard = time.Now()
+	h.inputs.note(h.heard)
 	used := 0
 	if h.hs != nil {
 		out, n, err := h.hs.Input(nil, p)
@@ -307,7 +307,8 @@ func (h *peer) Closed(s *fanlog.Session, reason error) {
 		h.pub.introduced.Add(-1)
 		if !h.ours {
 			_, texts := s.Subscriptions()
-			h.pub.ended.end(host(h.address), texts, h.input, time.Now())
+			now := time.Now()
+			h.pub.ended.end(host(h.address), texts, h.inputs.before(now.Add(-lastWords)), now)
 		}
 		if isProtocol(reason) {
 			h.pub.malformed.Add(1)
