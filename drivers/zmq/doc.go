@@ -11,6 +11,7 @@
 // PUSH. Transports: tcp and ipc.
 //
 //	alias                         network                 ipc
+//	zmq                           publisher, subscriber   publisher, subscriber
 //	zmq_pubsub_driver             publisher, subscriber   publisher
 //	zmq_bind_pubsub_driver        publisher               subscriber
 //	zmq_pubsub_multiproc_driver   -                       publisher, subscriber

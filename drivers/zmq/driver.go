@@ -10,6 +10,12 @@ func init() {
 	network, ipc := Network{}, IPC{}
 	const both = driver.Publishes | driver.Subscribes
 	driver.Register(driver.Alias{
+		Name:    "zmq",
+		Network: driver.Part{Driver: network, Roles: both},
+		IPC:     driver.Part{Driver: ipc, Roles: both},
+	})
+	// As Dragonflow names them, and what each is for there.
+	driver.Register(driver.Alias{
 		Name:    "zmq_pubsub_driver",
 		Network: driver.Part{Driver: network, Roles: both},
 		IPC:     driver.Part{Driver: ipc, Roles: driver.Publishes},

@@ -135,6 +135,8 @@ func TestRegistered(t *testing.T) {
 		hop   driver.Hop
 		roles driver.Roles
 	}{
+		{"zmq", driver.Network, both},
+		{"zmq", driver.IPC, both},
 		{"zmq_pubsub_driver", driver.Network, both},
 		{"zmq_pubsub_driver", driver.IPC, driver.Publishes},
 		{"zmq_bind_pubsub_driver", driver.Network, driver.Publishes},
