@@ -16,6 +16,8 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/arm64
 # How long each fuzz target runs, in `make fuzz` and in `make test`.
 FUZZTIME  ?= 1m
 TESTFUZZ  ?= 5s
+# How many packages are tested at a time: most of their tests wait, for a server or for time to pass.
+PACKAGES  ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Further arguments: of the demo, of the comparison, of go test.
 DEMO      ?=
 BENCH     ?=
@@ -66,7 +68,7 @@ lint: ## gofmt and staticcheck, the version that tools/go.mod pins
 # run is for what the race detector hides: it allocates.
 .PHONY: test-go
 test-go: ## vet, unit and end-to-end tests, with the race detector; TESTFLAGS='-run X' changes it
-	CGO_ENABLED=1 $(GO) test -race -vet=all -timeout 20m $(TESTFLAGS) ./...
+	CGO_ENABLED=1 $(GO) test -race -vet=all -p $(PACKAGES) -timeout 20m $(TESTFLAGS) ./...
 	$(GO) test -run 'Alloc|Memory' . ./drivers/... ./internal/...
 
 # Tests of which `make test` runs a short share: what takes minutes, or goes on for as long as one says.
