@@ -207,6 +207,36 @@ func TestBusyHandler(t *testing.T) {
 	})
 }
 
+// Nor is what was overtaken missing, that could have come meanwhile.
+func TestBusyHandlerReordered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, half := &recorder{}, newFakeSubscriber()
+		half.few = 1
+		caps := lossyCaps
+		caps.Ordered, caps.Liveness = false, true
+		openFakeSubscriber(t, half, func(ctx context.Context, e Event) error {
+			if e.Key == "slow" {
+				time.Sleep(10 * reorderPatience)
+			}
+			return r.handle(ctx, e)
+		}, holding("T", "U"), func(o *SubscriberOptions) { o.Driver = fakeDriver{caps: caps, sub: half} })
+		numbered := func(topic, key string, seq uint64) {
+			e := setEvent(key)
+			e.Epoch, e.Seq = 1, seq
+			half.put(message(topic, e))
+		}
+		numbered("T", "1", 1)
+		settle(r)
+		numbered("T", "3", 3)
+		numbered("U", "slow", 1)
+		numbered("U", "quick", 2)
+		numbered("T", "2", 2)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		wantTexts(t, r, "U/slow", "U/quick", "T/2", "T/3")
+	})
+}
+
 // Drivers that don't say who sends: a restart is seen by the epoch.
 func TestRestartUnnamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,7 +22,7 @@ const (
 	// remembers the numbers.
 	maxOpenTopics = 1 << 18
 	// deafness is for how long the handler may keep the subscriber from
-	// listening for beats before that is allowed for.
+	// listening before that is allowed for.
 	deafness = tracker.BeatInterval / 4
 )
 
@@ -105,7 +105,7 @@ func (c *continuity) clock() time.Duration { return time.Since(c.began) }
 // receive is the half's Receive, which it ends when something is due or was
 // confirmed.
 func (c *continuity) receive(ctx context.Context, batch []driver.Message) (int, error) {
-	if c.sub.beats {
+	if c.sub.beats || c.reorders {
 		if d := c.clock() - c.now; d >= deafness {
 			c.tracker.Deaf(d)
 		}

@@ -43,14 +43,6 @@ func (tr *Tracker) listen(now time.Duration, p *Publisher) {
 	p.heart = heart{listening: true, heard: now}
 }
 
-// Deaf says that nobody listened for a while, up to now: what was said meanwhile
-// is yet to be heard, so that time is no silence.
-func (tr *Tracker) Deaf(d time.Duration) {
-	for _, p := range tr.hearts {
-		p.heart.heard += d
-	}
-}
-
 // Beat is a sign of life. Beats are numbered like events: how many are missing
 // says for how long nothing was received, whatever this side's clock says, which
 // stands still while the machine sleeps.

@@ -36,23 +36,6 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// Who didn't listen has not been told of silence.
-func TestDeaf(t *testing.T) {
-	o := newOwner(t, datagrams, "T")
-	p := o.pub("p", 0)
-	o.event("T", p, 1, 1)
-	o.pass(time.Second)
-	o.tr.Beat(o.now, p, Beat{ID: "p", Epoch: 1, Count: 1})
-	o.log = nil
-	o.pass(3 * time.Second)
-	o.now += time.Minute
-	o.tr.Deaf(time.Minute)
-	o.pass(400 * time.Millisecond)
-	o.want("")
-	o.pass(time.Second)
-	o.want("!lost")
-}
-
 // Events are a sign of life from the first one on.
 func TestSilenceWithoutBeat(t *testing.T) {
 	o := newOwner(t, datagrams, "T")
