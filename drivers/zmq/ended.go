@@ -61,7 +61,7 @@ type endedText struct {
 	count int       // how many ended and were not made again
 	last  time.Time // when one ended, or was made again
 	end   uint64    // which end of a connection was the last
-	heard time.Time // when its peer was heard before; of several in a short time, the earliest
+	there time.Time // until when its node was there; of several in a short time, the earliest
 }
 
 func newEnded(crashed bool, now time.Time) *ended {
@@ -80,9 +80,9 @@ func host(address string) string {
 	return address
 }
 
-// end notes that the connection of a node ended, with its subscriptions. The last
-// that was heard of it was at a time before.
-func (e *ended) end(address string, texts []string, heard, now time.Time) {
+// end notes that the connection of a node ended, with its subscriptions. There is
+// until when its node is known to have been there.
+func (e *ended) end(address string, texts []string, there, now time.Time) {
 	if len(texts) == 0 {
 		return
 	}
@@ -107,9 +107,9 @@ func (e *ended) end(address string, texts []string, heard, now time.Time) {
 			}
 			e.count++
 		}
-		first := heard
-		if known && now.Sub(t.last) <= confused && t.heard.Before(heard) {
-			first = t.heard
+		first := there
+		if known && now.Sub(t.last) <= confused && t.there.Before(there) {
+			first = t.there
 		}
 		n.texts[text] = endedText{t.count + 1, now, n.end, first}
 	}
@@ -145,9 +145,9 @@ func (e *ended) remade(address, text string, now time.Time) bool {
 }
 
 // late says whether some of a node's subscriptions are re-made ones, because the end
-// of a connection of that address was noticed since the node last asked, and nothing
-// had come from there since the node began: it came before that was noticed. seen is
-// how many ends it has considered.
+// of a connection of that address was noticed since the node last asked, whose node was
+// not known to be there any more when this one began: it came before that was noticed.
+// seen is how many ends it has considered.
 func (e *ended) late(address string, texts []string, began time.Time, seen uint64, now time.Time) (late bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -157,7 +157,7 @@ func (e *ended) late(address string, texts []string, began time.Time, seen uint6
 	}
 	for _, text := range texts {
 		t, known := n.texts[text]
-		if !known || t.end <= seen || t.heard.After(began) {
+		if !known || t.end <= seen || t.there.After(began) {
 			continue
 		}
 		t.count = max(t.count-1, 0) // another one may have taken it: it is not known which of them it was

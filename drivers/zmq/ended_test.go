@@ -187,11 +187,10 @@ func TestN4Remade(t *testing.T) {
 // A ZeroMQ node connects again while its old connection seems to live, as when its
 // link was down: it is told when the end of that is noticed, once.
 func TestN4RemadeBeforeTheEnd(t *testing.T) {
-	const spread = 50 * time.Millisecond
+	const spread, heartbeat = 50 * time.Millisecond, 100 * time.Millisecond
 	ctx := begin(t)
 	pub := openPub(t, ctx, func(cfg *driver.Config) {
-		cfg.ResyncSpread, cfg.Resync = spread, []byte("RESYNC")
-		cfg.HeartbeatInterval = 40 * time.Millisecond
+		cfg.ResyncSpread, cfg.Resync, cfg.HeartbeatInterval = spread, []byte("RESYNC"), heartbeat
 	})
 	old, older, other := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1), foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1), foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
 	old.subscribe(1, "a", "b")
@@ -206,15 +205,13 @@ func TestN4RemadeBeforeTheEnd(t *testing.T) {
 			}
 		}
 	}
-	time.Sleep(lastWords / 2)
-	ping(old, older) // they are heard after the other one has come
+	time.Sleep(4 * heartbeat) // that is a silence
 	again := foreign(t, dial(t, pub.Addr()), zmtp.Sub, 1)
 	again.subscribe(1, "a", "b", "new")
 	other.subscribe(1, "other") // it lives
 	publish(t, ctx, pub, "a", "end")
 	wantSyncs(t, "before", again.syncs())
 	wantSyncs(t, "the other node, before", other.syncs())
-	time.Sleep(lastWords)
 	ping(old) // its kernel sends what it could not send when the link was down
 	old.conn.Close()
 	eventually(t, "the end of the connection", func() bool { return pub.Status().Peers == 3 })

@@ -2,35 +2,56 @@ package zmq
 
 import "time"
 
-// lastWords is for how long before the end of a connection what comes on it is no
-// sign that its node was there: it may have been sent long before, and lost on the
-// way again and again, until the link was up.
-const lastWords = 2 * time.Second
+const (
+	// lastWords is for how long before the end of a connection what comes on it
+	// after a silence is no sign that its node was there: it may have been sent
+	// long before, and lost on the way again and again, until the link was up.
+	lastWords = 2 * time.Second
+	// shortPause is the shortest pause between inputs that says how often a peer
+	// speaks: what comes sooner was sent at once.
+	shortPause = 50 * time.Millisecond
+	// leastSilence is for how long a peer may be quiet, however often it speaks.
+	leastSilence = 500 * time.Millisecond
+)
 
-// inputs is when something came from a peer: the times that lie at least half of
-// lastWords apart, the latest first.
-type inputs [4]time.Time
+// inputs is when something came from a peer, which says whether its node was there
+// at a time.
+type inputs struct {
+	last  time.Time
+	usual time.Duration // the longest pause of late
+	most  time.Duration // it is asked when it is quiet, so that it never is for so long
+	again time.Time     // when the last silence ended
+	quiet time.Time     // when it began
+}
+
+// newInputs is for a peer that came now and is asked for a sign of life when it was
+// quiet for a time.
+func newInputs(now time.Time, asked time.Duration) inputs {
+	return inputs{last: now, usual: asked, most: 2 * asked}
+}
 
 // note notes that something came.
 func (in *inputs) note(now time.Time) {
-	if now.Sub(in[0]) < lastWords/2 {
-		return
+	pause := now.Sub(in.last)
+	if pause >= in.silence() {
+		in.again, in.quiet = now, in.last
 	}
-	copy(in[1:], in[:])
-	in[0] = now
+	if pause >= shortPause {
+		in.usual = max(pause, in.usual-in.usual/8)
+	}
+	in.last = now
 }
 
-// before returns a time at or before t when something came: the first of all, or one
-// that is not much older than the last.
-func (in *inputs) before(t time.Time) time.Time {
-	var last time.Time
-	for _, at := range in {
-		if at.IsZero() {
-			break
-		}
-		if last = at; !at.After(t) {
-			break
-		}
+// silence is for how long a peer is not quiet as long as its node is there.
+func (in *inputs) silence() time.Duration { return min(max(2*in.usual, leastSilence), in.most) }
+
+// there is until when the node was there, as far as is known when its connection
+// ends: for a silence after it was heard. One that doesn't answer when it is asked
+// may have been there for longer, of course.
+func (in *inputs) there(end time.Time) time.Time {
+	heard := in.last
+	if end.Sub(in.again) <= lastWords {
+		heard = in.quiet
 	}
-	return last
+	return heard.Add(in.silence())
 }

@@ -6,40 +6,42 @@ import (
 )
 
 func TestInputs(t *testing.T) {
+	const s = time.Second
 	now := time.Unix(1e9, 0)
-	at := func(d time.Duration) time.Time { return now.Add(d) }
+	every := func(pause, until time.Duration) (at []time.Duration) {
+		for d := pause; d <= until; d += pause {
+			at = append(at, d)
+		}
+		return at
+	}
 	for _, c := range []struct {
-		name  string
-		every time.Duration // after it began
-		last  time.Duration
-		more  []time.Duration
-		end   time.Duration
-		least time.Duration // how much before lastWords it was heard
-		most  time.Duration
+		name    string
+		at      []time.Duration // after it began
+		end     time.Duration
+		heard   time.Duration
+		silence time.Duration
 	}{
-		{"nothing", 1, 0, nil, time.Hour, time.Hour - lastWords, time.Hour - lastWords},
-		{"answers", 200 * time.Millisecond, time.Minute, nil, time.Minute, 0, lastWords},
-		{"dense", time.Millisecond, time.Minute, nil, time.Minute, 0, lastWords},
-		{"seldom", time.Minute, time.Hour, nil, time.Hour + 10*time.Second, 8 * time.Second, 8 * time.Second},
-		{"dead, then a burst", time.Second, time.Minute, []time.Duration{70 * time.Second, 70100 * time.Millisecond, 71200 * time.Millisecond}, 71300 * time.Millisecond, 9 * time.Second, 11 * time.Second},
+		{"nothing", nil, time.Hour, 0, 2 * s},
+		{"at once", []time.Duration{s / 1000}, s / 500, s / 1000, 2 * s},
+		{"answers", every(3*s/2, 60*s), 61 * s, 60 * s, 2 * s},
+		{"seldom", []time.Duration{time.Minute}, 2 * time.Minute, time.Minute, 2 * s},
+		{"asks often", every(s/5, 60*s), 60*s + s/10, 60 * s, s / 2},
+		{"asks very often", every(s/20, 60*s), 60*s + s/10, 60 * s, s / 2},
+		{"speaks much", every(s/1000, 60*s), 60*s + s/10, 60 * s, 2 * s},
+		{"dead, then a burst", append(every(s, 10*s), 20*s, 20*s+s/10, 21*s), 21*s + s/2, 10 * s, 2 * s},
+		{"asks often, dead for a second, then a burst", append(every(s/5, 60*s), 61*s, 61*s+s/100), 61*s + s/2, 60 * s, 2 * s},
+		{"silent, then back", []time.Duration{s, 11 * s, 12 * s, 13 * s}, 13*s + 1, 13 * s, 2 * s},
+		{"silent, then back, then silent", []time.Duration{s, 11 * s}, 21 * s, 11 * s, 2 * s},
+		{"silent twice", []time.Duration{s, 11 * s, 21 * s}, 21 * s, 11 * s, 2 * s},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			in := inputs{now}
-			for d := c.every; d <= c.last; d += c.every {
-				in.note(at(d))
+			in := newInputs(now, s)
+			for _, d := range c.at {
+				in.note(now.Add(d))
 			}
-			for _, d := range c.more {
-				in.note(at(d))
-			}
-			if got := at(c.end - lastWords).Sub(in.before(at(c.end - lastWords))); got < c.least || got > c.most {
-				t.Errorf("heard %s before, want %s to %s", got, c.least, c.most)
+			if got := in.there(now.Add(c.end)).Sub(now); got != c.heard+c.silence {
+				t.Errorf("there until %s, want %s", got, c.heard+c.silence)
 			}
 		})
-	}
-	// One that ends at once was heard when it came.
-	in := inputs{now}
-	in.note(at(time.Millisecond))
-	if got := in.before(at(time.Second - lastWords)); got != now {
-		t.Errorf("heard at %s, want when it began", got)
 	}
 }

@@ -123,7 +123,7 @@ func (p *publisher) accept() {
 			return
 		}
 		h := &peer{pub: p, guest: g, address: address, hs: zmtp.NewHandshake(p.hello), began: time.Now()}
-		h.heard, h.inputs, h.ends = h.began, inputs{h.began}, p.ended.ends.Load()
+		h.heard, h.inputs, h.ends = h.began, newInputs(h.began, p.cfg.HeartbeatInterval), p.ended.ends.Load()
 		g.end = p.fan.Attach(fd, h, h.hs.Start(nil))
 	})
 }

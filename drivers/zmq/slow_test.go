@@ -46,6 +46,10 @@ func TestS2SlowIsReported(t *testing.T) {
 	var victims []net.Conn
 	for range 2 {
 		conn := dial(t, pub.Addr())
+		// The kernel would give one that has read as much as a flood is.
+		if err := conn.(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
+			t.Fatal(err)
+		}
 		foreign(t, conn, zmtp.Sub, 1).subscribe(1, "T")
 		victims = append(victims, conn)
 	}
