@@ -35,6 +35,7 @@ type broken struct {
 var brokenDrivers = []broken{
 	{"nothing", driver.Network, nil, "", func(*wrapped) {}},
 	{"nothing on the IPC hop", driver.IPC, nil, "", func(*wrapped) {}},
+	{"nothing beside others", driver.Network, nil, "", func(d *wrapped) { d.parallel = true }},
 
 	{"drops a message", driver.Network, []string{"Order", "CoreNumbers"}, "in vain", onPublish(dropOne)},
 	{"drops a message on the IPC hop", driver.IPC, []string{"Order", "Filter"}, "in vain", onPublish(dropOne)},
@@ -199,6 +200,10 @@ var brokenDrivers = []broken{
 	}},
 	{"leaks a goroutine", driver.Network, []string{"Goroutines", "Order"}, "are left", func(d *wrapped) {
 		d.publisher = func(*wrappedPublisher) { go func() { select {} }() }
+	}},
+	{"leaks a goroutine beside others", driver.Network, []string{"Goroutines", "Order"}, "are left", func(d *wrapped) {
+		d.parallel = true
+		d.publisher = func(*wrappedPublisher) { go func() { go func() { select {} }() }() }
 	}},
 }
 
@@ -367,7 +372,7 @@ func TestBroken(t *testing.T) {
 			if b.fails == nil {
 				timeout = 0 // must pass, however slow the machine
 			}
-			Run(t, Harness{Driver: d, Hop: b.hop, Timeout: timeout})
+			Run(t, Harness{Driver: d, Hop: b.hop, Timeout: timeout, Parallel: d.parallel})
 			return
 		}
 	}

@@ -69,9 +69,18 @@ type coreSubscriber struct {
 	changed chan struct{}
 }
 
-// coreSubscriber opens one. handler, if not nil, is called first; what it
-// returns the subscriber gets.
+// coreSubscriber opens one that has been told what it is told once. handler, if
+// not nil, is called first; what it returns the subscriber gets.
 func (p *place) coreSubscriber(handler func(context.Context, wyvern.Event) error, topics []string, pubs ...*corePublisher) *coreSubscriber {
+	p.Helper()
+	s := p.newcomer(handler, topics, pubs...)
+	s.settle(topics, pubs...)
+	return s
+}
+
+// newcomer opens a coreSubscriber that may not have heard of its publishers yet:
+// for who wants several, which can wait for that together, or none of it.
+func (p *place) newcomer(handler func(context.Context, wyvern.Event) error, topics []string, pubs ...*corePublisher) *coreSubscriber {
 	p.Helper()
 	s := &coreSubscriber{p: p, changed: make(chan struct{}, 1)}
 	sub, err := wyvern.OpenSubscriber(p.ctx, wyvern.SubscriberOptions{
@@ -111,7 +120,6 @@ func (p *place) coreSubscriber(handler func(context.Context, wyvern.Event) error
 	default:
 		s.probe(pubs...)
 	}
-	s.settle(topics, pubs...)
 	return s
 }
 

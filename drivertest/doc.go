@@ -36,5 +36,6 @@
 //
 // # Concurrency
 //
-// Cases count goroutines. Don't run anything in parallel with the suite.
+// Cases count goroutines. Don't run anything in parallel with the suite, unless
+// [Harness.Parallel] says so.
 package drivertest

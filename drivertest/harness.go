@@ -35,6 +35,11 @@ type Harness struct {
 	// Timeout is how long a case waits for what must happen; default 20 s. It
 	// bounds a failure and slows down nothing else.
 	Timeout time.Duration
+
+	// Parallel says that other tests run at the same time, with servers of their
+	// own. A case then answers for the goroutines that it started itself, by what
+	// it inherits to them. RunFaults and RunNotice measure time: leave them alone.
+	Parallel bool
 }
 
 func (h Harness) withDefaults() Harness {
@@ -113,7 +118,11 @@ type place struct {
 }
 
 func newPlace(t testing.TB, h Harness) *place {
-	checkLeaks(t, h.Timeout/2)
+	if h.Parallel {
+		checkOwnLeaks(t, h.Timeout/2)
+	} else {
+		checkLeaks(t, h.Timeout/2)
+	}
 	p := &place{TB: t, h: h, caps: h.Driver.Capabilities(), cfg: h.Config(t)}
 	ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
 	t.Cleanup(cancel)

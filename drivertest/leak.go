@@ -2,9 +2,11 @@ package drivertest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -44,22 +46,67 @@ func checkLeaks(t testing.TB, timeout time.Duration) {
 	})
 }
 
-// leaked returns the stacks of goroutines that were not there before. It tries
-// again, at growing intervals, until there are none or the time is over.
-func leaked(before map[string]string, timeout time.Duration) (stacks []string) {
-	deadline := time.Now().Add(timeout)
-	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		stacks = stacks[:0]
+// leaked returns the stacks of goroutines that were not there before.
+func leaked(before map[string]string, timeout time.Duration) []string {
+	return last(timeout, func() (stacks []string) {
 		for id, stack := range goroutines() {
 			if _, old := before[id]; !old {
 				stacks = append(stacks, stack)
 			}
 		}
+		return stacks
+	})
+}
+
+// last looks for stacks again, at growing intervals, until there are none or the
+// time is over.
+func last(timeout time.Duration, look func() []string) []string {
+	deadline := time.Now().Add(timeout)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		stacks := look()
 		if len(stacks) == 0 || time.Now().After(deadline) {
 			return stacks
 		}
 		time.Sleep(wait)
 	}
+}
+
+// caseLabel is a label of goroutines, which those inherit that they start: the
+// name of their case.
+const caseLabel = "drivertest"
+
+// checkOwnLeaks is checkLeaks beside other tests: only goroutines that the
+// caller's has started, or one of those, count. What a timer starts has no
+// origin, and is left to Main.
+func checkOwnLeaks(t testing.TB, timeout time.Duration) {
+	t.Helper()
+	setLabel(t.Name())
+	t.Cleanup(func() {
+		t.Helper()
+		pprof.SetGoroutineLabels(context.Background())
+		if left := last(timeout, func() []string { return labelled(t.Name()) }); len(left) > 0 {
+			t.Errorf("%d goroutines are left, some of which may be several:\n\n%s", len(left), strings.Join(left, "\n\n"))
+		}
+	})
+}
+
+func setLabel(name string) {
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels(caseLabel, name)))
+}
+
+// labelled returns the stacks of goroutines with a label. Like ones are one.
+func labelled(name string) (stacks []string) {
+	var buf bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&buf, 1); err != nil {
+		return []string{err.Error()}
+	}
+	label := fmt.Sprintf("%q:%q", caseLabel, name)
+	for _, stack := range strings.Split(buf.String(), "\n\n") {
+		if strings.Contains(stack, label) && !ours(stack) {
+			stacks = append(stacks, stack)
+		}
+	}
+	return stacks
 }
 
 // goroutines returns the stacks of all goroutines but the caller's and those

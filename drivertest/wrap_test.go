@@ -46,6 +46,7 @@ type wrapped struct {
 	open         func(ctx context.Context, cfg *driver.Config)
 	publisher    func(p *wrappedPublisher)
 	subscriber   func(s *wrappedSubscriber)
+	parallel     bool // Harness.Parallel
 }
 
 func (d *wrapped) Capabilities() driver.Capabilities {

@@ -56,7 +56,8 @@
 // A subscriber that nobody receives from stops reading its stream when Queue
 // bytes wait. It then holds them, one response more (about 1.5 MiB, or one
 // event), and what connections buffer, 2 MiB. The server keeps the rest in its
-// history: nothing is lost until that is compacted.
+// history: nothing is lost until that is compacted. Notices are bounded apart from
+// that.
 //
 // So it is Persistent, Resumes, Filters and Confirms, and is not Lossy: what is
 // accepted is durable, and a compaction is told. It is OrderedByTopic, also over

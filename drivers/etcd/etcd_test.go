@@ -38,8 +38,11 @@ func harness(servers ...string) drivertest.Harness {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
-	drivertest.Run(t, harness(s.Endpoint()))
+	h := harness(s.Endpoint())
+	h.Parallel = true
+	drivertest.Run(t, h)
 }
 
 func TestNotice(t *testing.T) {

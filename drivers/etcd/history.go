@@ -76,7 +76,7 @@ func (s *subscriber) checkHistory() error {
 	for w := range s.heldLocked {
 		w.place(header.Revision)
 	}
-	s.inbox.add(driver.Message{Notice: driver.Gap})
+	s.inbox.Tell(driver.Gap, "", nil)
 	return nil
 }
 

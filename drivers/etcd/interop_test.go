@@ -24,6 +24,7 @@ func peer(t *testing.T, args ...string) *exec.Cmd {
 
 // What a Python peer puts under a topic's key reaches a subscriber of ours.
 func TestFromPython(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	list := dragonflow.Events(t)
 	var topics []string
@@ -61,6 +62,7 @@ func TestFromPython(t *testing.T) {
 // What a publisher of ours says, a Python peer that watches the topic's key
 // reads as it reads Dragonflow's.
 func TestToPython(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	pub, err := wyvern.OpenPublisher(t.Context(), wyvern.PublisherOptions{
 		Alias: "etcd", Config: driver.Config{Servers: []string{s.Endpoint()}},

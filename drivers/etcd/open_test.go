@@ -172,6 +172,7 @@ func silentServer(t testing.TB) string {
 
 // A user who may read only some topics can hold those, and is told of others.
 func TestSubscribeDenied(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	enableAuth(t, s)
 	cfg := with(s.Address(), "user", "user", "password", "right", "prefix", "/")
@@ -213,6 +214,7 @@ func receive(t testing.TB, sub driver.Subscriber) driver.Message {
 // A payload that etcd does not take is refused at the call. Those before it are
 // published, and so is what comes later.
 func TestTooLarge(t *testing.T) {
+	t.Parallel()
 	for _, limit := range []uint{1 << 20, 16 << 10} { // etcd's own and gRPC's limit
 		s := etcdserver.Start(t, etcdserver.Options{Process: true, MaxRequestBytes: limit, MaxTxnOps: 4})
 		cfg := site(s.Endpoint())

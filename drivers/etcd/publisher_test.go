@@ -73,6 +73,7 @@ func TestUnsure(t *testing.T) {
 // often the connection of the subscriber is cut. (The suite does not see to it for
 // a driver that doesn't order across topics, and the core would put it right.)
 func TestOrderOfTopics(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	pub, err := etcd.Driver{}.OpenPublisher(t.Context(), cfg)
@@ -125,6 +126,7 @@ func TestOrderOfTopics(t *testing.T) {
 // A topic that the user may not write is refused, the others of its batch are
 // written, and it passes when the user may.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	enableAuth(t, s)
 	root := s.Client(func(c *clientv3.Config) { c.Username, c.Password = "root", "root" })
@@ -174,6 +176,7 @@ func TestRefused(t *testing.T) {
 // A message that is too large is blamed itself, not one before it that was to be
 // written later.
 func TestTooLargeIsBlamed(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true, MaxRequestBytes: 64 << 10})
 	cfg := site(s.Endpoint())
 	pub, _ := halves(t, cfg)

@@ -253,11 +253,11 @@ func (st *stream) take() error {
 		if len(msgs) == 0 {
 			continue
 		}
-		s.inbox.add(msgs...)
+		s.inbox.Add(msgs...)
 		clear(msgs)
-		if s.inbox.full() {
+		if s.inbox.Full() {
 			st.blocked.Store(true)
-			if err := s.inbox.wait(s.life); err != nil {
+			if err := s.inbox.Wait(s.life); err != nil {
 				return err
 			}
 			st.heard.Store(time.Now().UnixNano())

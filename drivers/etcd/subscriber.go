@@ -13,6 +13,7 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
+	"github.com/wyvern-pubsub/wyvern/internal/inbox"
 	"github.com/wyvern-pubsub/wyvern/internal/lograte"
 )
 
@@ -24,7 +25,7 @@ const courtesy = 50 * time.Millisecond
 type subscriber struct {
 	conn  *conn
 	cfg   driver.Config
-	inbox *inbox
+	inbox *inbox.Inbox
 	life  context.Context // ends with Close
 	end   context.CancelFunc
 	work  sync.WaitGroup // its goroutines
@@ -51,11 +52,19 @@ type subscriber struct {
 
 func newSubscriber(c *conn, cfg driver.Config) *subscriber {
 	s := &subscriber{
-		conn: c, cfg: cfg, inbox: newInbox(cfg.Queue), wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		conn: c, cfg: cfg, inbox: inbox.New(cfg.Queue), wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		topics: make(map[string]*watch), sound: make(map[uint64]bool),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
+}
+
+// signal leaves a value in a channel that has room for one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 func (s *subscriber) start() { s.work.Go(s.run) }
@@ -78,18 +87,7 @@ func (s *subscriber) holdAll(ctx context.Context) error {
 
 // Receive implements driver.Subscriber.
 func (s *subscriber) Receive(ctx context.Context, dst []driver.Message) (int, error) {
-	n, err := s.inbox.take(ctx, dst)
-	if n > 0 {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for i := range dst[:n] {
-			if dst[i].Notice == driver.NoNotice {
-				s.status.Messages++
-				s.status.Bytes += uint64(len(dst[i].Payload))
-			}
-		}
-	}
-	return n, err
+	return s.inbox.Receive(ctx, dst)
 }
 
 // Subscribe implements driver.Subscriber. It returns when the cluster has told
@@ -228,7 +226,7 @@ func (s *subscriber) placed(group []*watch, header *pb.ResponseHeader, late bool
 		}
 		w.place(header.Revision)
 		if late && w.late {
-			s.inbox.add(driver.Message{Topic: w.topic, Notice: driver.Confirmed})
+			s.inbox.Add(driver.Message{Topic: w.topic, Notice: driver.Confirmed})
 		}
 		w.late = false
 		s.todo = append(s.todo, w)
@@ -324,7 +322,7 @@ func (s *subscriber) Close() error {
 	}
 	defer close(s.stopped)
 	s.end()
-	s.inbox.close()
+	s.inbox.Close()
 	s.work.Wait()
 	s.conn.close()
 	return nil
@@ -338,6 +336,6 @@ func (s *subscriber) Status() driver.Status {
 	if s.stream != nil {
 		status.Peers = 1
 	}
-	status.Retained = s.inbox.bytes()
+	s.inbox.Status(&status)
 	return status
 }

@@ -41,6 +41,7 @@ var nasty = []string{
 
 // Each of them is itself alone: for who holds it, and for who takes all.
 func TestTopicsAreKeys(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	pub, err := etcd.Driver{}.OpenPublisher(t.Context(), cfg)
@@ -79,6 +80,7 @@ func TestTopicsAreKeys(t *testing.T) {
 
 // A key that is deleted is no event, and what others write is passed up.
 func TestForeignKeys(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	cfg.MaxPayload = 100
@@ -100,6 +102,7 @@ func TestForeignKeys(t *testing.T) {
 
 // What a watch has to catch up on comes in pieces, and is all there.
 func TestFragments(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true, MaxRequestBytes: 64 << 10})
 	cfg := site(s.Endpoint())
 	cfg.AllTopics = true
@@ -151,6 +154,7 @@ func cut(t *testing.T, s *etcdserver.Server, cfg driver.Config, topics ...string
 // What was published while the connection was down is received when it is
 // there again; what was compacted meanwhile is told, for the topics concerned.
 func TestN8CompactedMeanwhile(t *testing.T) {
+	t.Parallel()
 	for _, all := range []bool{false, true} {
 		t.Run(fmt.Sprintf("all=%v", all), func(t *testing.T) {
 			s := etcdserver.Start(t, etcdserver.Options{Process: true})
@@ -196,6 +200,7 @@ func TestN8CompactedMeanwhile(t *testing.T) {
 
 // A quiet topic is not told of a compaction that passed nothing of it.
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	cfg.Params["progress_interval"] = "100ms"
@@ -227,6 +232,7 @@ func TestProgress(t *testing.T) {
 
 // A Subscribe that gives up leaves the topic to be watched later, which is told.
 func TestConfirmedLater(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	pub, _ := halves(t, cfg)
@@ -247,6 +253,7 @@ func TestConfirmedLater(t *testing.T) {
 // A cluster that was made anew under the same address and names has other events
 // under the same revisions.
 func TestN8AnotherHistory(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	pub, sub := halves(t, cfg, "T")
@@ -264,6 +271,7 @@ func TestN8AnotherHistory(t *testing.T) {
 
 // A token that has expired is replaced, on watches, too.
 func TestTokenExpires(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true, TokenTTL: time.Second})
 	enableAuth(t, s)
 	cfg := with(s.Address(), "user", "user", "password", "right")
@@ -284,6 +292,7 @@ func TestTokenExpires(t *testing.T) {
 // Who does not receive costs a bounded amount of memory, holds up nobody, and
 // gets everything later.
 func TestMemoryOfSlowReader(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	cfg.Queue = 256 << 10
@@ -310,6 +319,7 @@ func TestMemoryOfSlowReader(t *testing.T) {
 
 // A compaction passes a watcher that does not read.
 func TestN8CompactedPastSlowReader(t *testing.T) {
+	t.Parallel()
 	s := etcdserver.Start(t, etcdserver.Options{Process: true})
 	cfg := site(s.Endpoint())
 	cfg.Queue = 64 << 10

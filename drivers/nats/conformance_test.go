@@ -35,10 +35,18 @@ func harness(o embedded.Options, d nats.Driver) drivertest.Harness {
 	return drivertest.Harness{Driver: d, Config: func(t testing.TB) driver.Config { return newPlace(start(t, o)) }}
 }
 
-func TestPlain(t *testing.T) { drivertest.Run(t, harness(embedded.Options{}, nats.Driver{})) }
+func TestPlain(t *testing.T) { suite(t, embedded.Options{}, nats.Driver{}) }
 
 func TestJetStream(t *testing.T) {
-	drivertest.Run(t, harness(embedded.Options{JetStream: true}, nats.Driver{JetStream: true}))
+	suite(t, embedded.Options{JetStream: true}, nats.Driver{JetStream: true})
+}
+
+// suite runs one beside the other.
+func suite(t *testing.T, o embedded.Options, d nats.Driver) {
+	t.Parallel()
+	h := harness(o, d)
+	h.Parallel = true
+	drivertest.Run(t, h)
 }
 
 func BenchmarkPlain(b *testing.B)     { benchmark(b, nats.Driver{}) }

@@ -25,6 +25,12 @@ func harness(streams bool, mode string, servers ...string) drivertest.Harness {
 	}
 }
 
+// beside is for a suite that runs beside others.
+func beside(h drivertest.Harness) drivertest.Harness {
+	h.Parallel = true
+	return h
+}
+
 func config(mode string, servers ...string) driver.Config {
 	prefix := fmt.Sprintf("place-%d*:", places.Add(1))
 	return driver.Config{
@@ -35,27 +41,33 @@ func config(mode string, servers ...string) driver.Config {
 }
 
 func TestPubSub(t *testing.T) {
-	drivertest.Run(t, harness(false, "standalone", redisserver.Start(t).Addr))
+	t.Parallel()
+	drivertest.Run(t, beside(harness(false, "standalone", redisserver.Start(t).Addr)))
 }
 
 func TestStreams(t *testing.T) {
-	drivertest.Run(t, harness(true, "standalone", redisserver.Start(t).Addr))
+	t.Parallel()
+	drivertest.Run(t, beside(harness(true, "standalone", redisserver.Start(t).Addr)))
 }
 
 func TestPubSubSentinel(t *testing.T) {
-	drivertest.Run(t, harness(false, "sentinel", redisserver.StartReplicated(t).Addrs()...))
+	t.Parallel()
+	drivertest.Run(t, beside(harness(false, "sentinel", redisserver.StartReplicated(t).Addrs()...)))
 }
 
 func TestStreamsSentinel(t *testing.T) {
-	drivertest.Run(t, harness(true, "sentinel", redisserver.StartReplicated(t).Addrs()...))
+	t.Parallel()
+	drivertest.Run(t, beside(harness(true, "sentinel", redisserver.StartReplicated(t).Addrs()...)))
 }
 
 func TestPubSubCluster(t *testing.T) {
-	drivertest.Run(t, harness(false, "cluster", redisserver.StartCluster(t, 3, 0).Addrs()...))
+	t.Parallel()
+	drivertest.Run(t, beside(harness(false, "cluster", redisserver.StartCluster(t, 3, 0).Addrs()...)))
 }
 
 func TestStreamsCluster(t *testing.T) {
-	drivertest.Run(t, harness(true, "cluster", redisserver.StartCluster(t, 3, 0).Addrs()...))
+	t.Parallel()
+	drivertest.Run(t, beside(harness(true, "cluster", redisserver.StartCluster(t, 3, 0).Addrs()...)))
 }
 
 func BenchmarkPubSub(b *testing.B) {

@@ -75,7 +75,8 @@
 // master, and one batch at a time on its way. A subscriber of Pub/Sub has one
 // connection; of Streams two, in a cluster two for each bucket that it has topics
 // in. What waits for the application is bounded: by 1 MiB, or one message if that
-// is larger. Then no more is read from the connection.
+// is larger. Then no more is read from the connection. Notices are bounded apart
+// from that.
 //
 // # Errors
 //

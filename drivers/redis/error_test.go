@@ -34,6 +34,7 @@ func nobody(t *testing.T) string {
 }
 
 func TestOpenErrors(t *testing.T) {
+	t.Parallel()
 	plain := redisserver.Start(t)
 	locked := redisserver.Start(t, "--requirepass", "right")
 	replicated := redisserver.StartReplicated(t)
@@ -78,6 +79,7 @@ func TestOpenErrors(t *testing.T) {
 // TestReplica: who publishes to a replica is told so. It may be listened to, as
 // it passes on what its master is told.
 func TestReplica(t *testing.T) {
+	t.Parallel()
 	r := redisserver.StartReplicated(t)
 	master, replica := driver.Config{Servers: []string{r.Servers[0].Addr}}.WithDefaults(), driver.Config{Servers: []string{r.Servers[1].Addr}}.WithDefaults()
 	pub, err := redis.Driver{}.OpenPublisher(t.Context(), replica)
@@ -117,6 +119,7 @@ func explained(t *testing.T, call string, half interface{ Close() error }, err e
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	s, ca := secure(t)
 	for _, servers := range []string{s.Addr, "rediss://" + s.Addr} {
 		cfg := driver.Config{Servers: []string{servers}, Params: map[string]string{"tls": "true", "tls_ca": ca}}
@@ -165,6 +168,7 @@ func open(t *testing.T, d redis.Driver, cfg driver.Config) (driver.Publisher, dr
 // TestACL: a user that may not use a topic is told so, and of others it is not
 // deprived. It passes when it may.
 func TestACL(t *testing.T) {
+	t.Parallel()
 	s := redisserver.Start(t)
 	may := func(rules ...any) { s.Do(append([]any{"ACL", "SETUSER", "worker"}, rules...)...) }
 	cfg := driver.Config{Servers: []string{"redis://worker:secret@" + s.Addr}, ReconnectMax: 200 * time.Millisecond}
@@ -229,6 +233,7 @@ func TestNoStream(t *testing.T) {
 
 // TestMutualTLS: a server that wants a certificate of ours.
 func TestMutualTLS(t *testing.T) {
+	t.Parallel()
 	a, other := authority.New(t, "ours"), authority.New(t, "theirs")
 	cert, key := a.Issue("server")
 	s := redisserver.StartTLS(t, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", a.File)

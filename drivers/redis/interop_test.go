@@ -31,6 +31,7 @@ func peer(t *testing.T, s *redisserver.Server, args ...string) *exec.Cmd {
 // TestFromPython: what a Python peer publishes on a topic's channel reaches a
 // subscriber of ours.
 func TestFromPython(t *testing.T) {
+	t.Parallel()
 	s := redisserver.Start(t)
 	list := dragonflow.Events(t)
 	var topics []string
@@ -74,6 +75,7 @@ func TestFromPython(t *testing.T) {
 // TestToPython: what a publisher of ours says, a Python peer that has subscribed
 // to the topic's channel reads as it reads Dragonflow's.
 func TestToPython(t *testing.T) {
+	t.Parallel()
 	s := redisserver.Start(t)
 	pub, err := wyvern.OpenPublisher(t.Context(), wyvern.PublisherOptions{
 		Alias: "redis", Config: driver.Config{Servers: []string{s.Addr}},

@@ -83,7 +83,7 @@ func (r *reader) settle(ctx context.Context) error {
 			g.ready, g.dirty = true, true
 			w.confirmLocked(g.topic, late, nil)
 			if late {
-				r.replay.inbox.tell(driver.Gap, g.topic.name, nil)
+				r.replay.inbox.Tell(driver.Gap, g.topic.name, nil)
 			}
 		})
 		w.mu.Lock()
@@ -175,5 +175,5 @@ func (r *reader) found(g *glance, s state) {
 		r.replay.lost.Add(1)
 	}
 	r.replay.site.warn("events of a stream are gone", "topic", g.topic.name, "why", f.notice.String())
-	r.replay.inbox.tell(f.notice, g.topic.name, nil)
+	r.replay.inbox.Tell(f.notice, g.topic.name, nil)
 }

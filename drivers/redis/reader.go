@@ -296,7 +296,7 @@ func (r *reader) pass(c *cursor, entry any) error {
 		return nil
 	}
 	addr := r.lines.seat.Load()
-	blocked, err := r.replay.inbox.put(r.replay.ctx, driver.Message{
+	blocked, err := r.replay.inbox.Put(r.replay.ctx, driver.Message{
 		Topic: c.name, Payload: []byte(payload), Source: r.source(*addr),
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/inbox"
 )
 
 // cursor is how far a topic's stream was read. wanted's mu guards what follows
@@ -24,7 +25,7 @@ type cursor struct {
 // replay implements driver.Subscriber and Statuser with streams.
 type replay struct {
 	site   *site
-	inbox  *inbox
+	inbox  *inbox.Inbox
 	wanted *wanted
 
 	ctx    context.Context // ends with Close
@@ -48,7 +49,7 @@ func openReplay(ctx context.Context, s *site) (driver.Subscriber, error) {
 	if err := f.route(ctx); err != nil {
 		return nil, err
 	}
-	r := &replay{site: s, inbox: newInbox(), readers: make(map[int]*reader)}
+	r := &replay{site: s, inbox: inbox.New(inboxBytes), readers: make(map[int]*reader)}
 	r.wanted = newWanted(r.inbox)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r, nil
@@ -73,7 +74,7 @@ func (r *replay) readerLocked(bucket int) *reader {
 
 // Receive implements driver.Subscriber.
 func (r *replay) Receive(ctx context.Context, dst []driver.Message) (int, error) {
-	return r.inbox.receive(ctx, r.ctx, dst)
+	return r.inbox.Receive(ctx, dst)
 }
 
 // Subscribe implements driver.Subscriber. A topic is in force once the end of
@@ -114,6 +115,7 @@ func (r *replay) Close() error {
 		rd.close()
 	}
 	r.wanted.mu.Unlock()
+	r.inbox.Close()
 	r.wg.Wait()
 	return nil
 }
@@ -126,6 +128,6 @@ func (r *replay) Status() driver.Status {
 		st.Peers += rd.lines.peers()
 	}
 	r.wanted.mu.Unlock()
-	r.inbox.status(&st)
+	r.inbox.Status(&st)
 	return st
 }

@@ -115,7 +115,7 @@ func (c *session) begin() {
 // completeLocked gives the notice when all that it is about are in force.
 func (c *session) completeLocked() {
 	if c.dropping.Load() && len(c.first) == 0 {
-		c.sub.inbox.tell(c.sub.due, "", c.source)
+		c.sub.inbox.Tell(c.sub.due, "", c.source)
 		c.sub.due = driver.NoNotice
 		c.dropping.Store(false)
 	}
@@ -267,7 +267,7 @@ func (c *session) take(m *goredis.Message) error {
 		return nil
 	}
 	c.waiting.Store(true)
-	blocked, err := c.sub.inbox.put(c.ctx, driver.Message{Topic: []byte(channel), Payload: []byte(m.Payload), Source: c.source})
+	blocked, err := c.sub.inbox.Put(c.ctx, driver.Message{Topic: []byte(channel), Payload: []byte(m.Payload), Source: c.source})
 	if blocked {
 		c.waited.Store(time.Now().UnixNano())
 		c.hear()

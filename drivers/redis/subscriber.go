@@ -10,13 +10,17 @@ import (
 
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/internal/backoff"
+	"github.com/wyvern-pubsub/wyvern/internal/inbox"
 )
+
+// inboxBytes is how much waits for the application before no more is read.
+const inboxBytes = 1 << 20
 
 // subscriber implements driver.Subscriber and Statuser with Pub/Sub.
 type subscriber struct {
 	site   *site
 	all    bool
-	inbox  *inbox
+	inbox  *inbox.Inbox
 	wanted *wanted
 
 	ctx    context.Context // ends with Close
@@ -33,7 +37,7 @@ type subscriber struct {
 }
 
 func openSubscriber(ctx context.Context, s *site) (driver.Subscriber, error) {
-	sub := &subscriber{site: s, all: s.cfg.AllTopics, inbox: newInbox()}
+	sub := &subscriber{site: s, all: s.cfg.AllTopics, inbox: inbox.New(inboxBytes)}
 	sub.wanted = newWanted(sub.inbox)
 	sub.ctx, sub.cancel = context.WithCancel(context.Background())
 	if sub.all {
@@ -128,7 +132,7 @@ func (s *subscriber) lostSession(c *session, err error) {
 
 // Receive implements driver.Subscriber.
 func (s *subscriber) Receive(ctx context.Context, dst []driver.Message) (int, error) {
-	return s.inbox.receive(ctx, s.ctx, dst)
+	return s.inbox.Receive(ctx, dst)
 }
 
 // Subscribe implements driver.Subscriber.
@@ -166,6 +170,7 @@ func (s *subscriber) Close() error {
 	s.wanted.mu.Lock()
 	s.cancel()
 	s.wanted.mu.Unlock()
+	s.inbox.Close()
 	if c := s.current.Load(); c != nil {
 		c.end()
 	}
@@ -180,7 +185,7 @@ func (s *subscriber) Status() driver.Status {
 		st.Peers = 1
 		st.Malformed += uint64(c.line.conn.swallow.Load())
 	}
-	s.inbox.status(&st)
+	s.inbox.Status(&st)
 	return st
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wyvern-pubsub/wyvern/driver"
+	"github.com/wyvern-pubsub/wyvern/internal/inbox"
 )
 
 // topic is one that is held.
@@ -33,11 +34,11 @@ type waiting struct {
 type wanted struct {
 	mu     sync.Mutex
 	topics map[string]*topic
-	inbox  *inbox
+	inbox  *inbox.Inbox
 	wake   chan struct{} // one, when there is something to do
 }
 
-func newWanted(b *inbox) *wanted {
+func newWanted(b *inbox.Inbox) *wanted {
 	return &wanted{topics: make(map[string]*topic), inbox: b, wake: make(chan struct{}, 1)}
 }
 
@@ -130,7 +131,7 @@ func (w *wanted) confirmLocked(t *topic, quiet bool, from *driver.Source) {
 	}
 	t.inForce, t.refused = true, false
 	if !t.answerLocked(nil) && !quiet {
-		w.inbox.tell(driver.Confirmed, t.name, from)
+		w.inbox.Tell(driver.Confirmed, t.name, from)
 	}
 }
 
@@ -141,7 +142,7 @@ func (w *wanted) refuseLocked(t *topic, err error, again time.Duration, from *dr
 	t.refused, t.again, t.inForce = true, time.Now().Add(again), false
 	told = t.answerLocked(hinted(fmt.Errorf("topic %q: %w", t.name, err)))
 	if !told && w.topics[t.name] == t {
-		w.inbox.tell(driver.Gap, t.name, from)
+		w.inbox.Tell(driver.Gap, t.name, from)
 	}
 	return told
 }

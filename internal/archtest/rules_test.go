@@ -164,6 +164,11 @@ var rules = []rule{
 		why:  "every driver with a broker declares and reads its options by it",
 	},
 	{
+		pkg:  "internal/inbox",
+		ours: []string{"driver"},
+		why:  "a queue of messages for any driver: it knows no mechanism",
+	},
+	{
 		pkg: "internal/plant",
 		why: "a leaf: a constant, unless bugs are planted",
 	},

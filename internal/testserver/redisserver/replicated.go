@@ -19,7 +19,7 @@ type Replicated struct {
 }
 
 // StartReplicated starts them. Sentinels take a master for dead after half a
-// second.
+// second, and see to a server that has come back as soon.
 func StartReplicated(t testing.TB, args ...string) *Replicated {
 	t.Helper()
 	r := &Replicated{t: t}
@@ -38,6 +38,7 @@ func StartReplicated(t testing.TB, args ...string) *Replicated {
 		}
 		s.args = []string{file}
 		s.Run()
+		s.hurry()
 		r.Sentinels = append(r.Sentinels, s)
 	}
 	for _, s := range r.Sentinels {
@@ -47,6 +48,14 @@ func StartReplicated(t testing.TB, args ...string) *Replicated {
 		})
 	}
 	return r
+}
+
+// hurry shortens the periods of a Sentinel. By the defaults it asks a server what
+// it is every ten seconds, and waits eight before it makes an old master that
+// has come back a replica.
+func (s *Server) hurry() {
+	s.t.Helper()
+	s.Do("SENTINEL", "DEBUG", "INFO-PERIOD", 500, "ASK-PERIOD", 200, "PUBLISH-PERIOD", 250, "PING-PERIOD", 200, "MIN-LINK-RECONNECT-PERIOD", 1000)
 }
 
 // master returns what a Sentinel knows of the master.
