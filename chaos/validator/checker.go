@@ -42,6 +42,7 @@ type accepted struct {
 	begin, end int64
 	sum        uint32
 	settled    bool // for every session that there was
+	judged     bool // by an earlier Check; it may still come where a resync covered it
 }
 
 // Checker checks a log, piece by piece. What was checked and can't matter any
@@ -172,10 +173,10 @@ func (c *Checker) Check(now time.Duration) *Result {
 func (c *Checker) forget(now int64) {
 	oldest := now
 	for k, a := range c.accepts {
-		if a.settled {
-			delete(c.accepts, k)
-		} else {
+		if !a.settled {
 			oldest = min(oldest, a.begin)
+		} else if a.judged = true; now-a.end > int64(c.memory()) {
+			delete(c.accepts, k)
 		}
 	}
 	for name, s := range c.sessions {

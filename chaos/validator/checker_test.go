@@ -258,6 +258,29 @@ func TestUnsettled(t *testing.T) {
 	}
 }
 
+// What a resync has covered may come all the same, after a check.
+func TestCoveredComesLate(t *testing.T) {
+	c := New(params())
+	for _, r := range log(begin(), acc(59500, "a", 2), resync(59600, "a", "gap")) {
+		c.Add(r)
+	}
+	r := c.Check(checkAt)
+	if expect(t, r); r.Unsettled != 0 || r.Owed != 2 || r.Covered != 1 {
+		t.Errorf("%+v, want 2 owed and 1 covered", r)
+	}
+	c.Add(ev(60001, "a", 2))
+	if r = c.Check(checkAt + time.Second); r.Owed != 0 || r.Covered != 0 {
+		t.Errorf("%+v: it was judged before", r)
+	}
+	expect(t, r)
+	c.Add(ev(60002, "a", 2))
+	expect(t, c.Check(checkAt+time.Second), Unique)
+	c.Check(2 * checkAt)
+	if len(c.accepts) > 0 {
+		t.Errorf("%d events are remembered for ever", len(c.accepts))
+	}
+}
+
 func TestResult(t *testing.T) {
 	r := check(params(), log(begin(), acc(30, "a", 2), resync(130, "a", "gap"), acc(40, "a", 3), killedWorker(41)))
 	if r.Accepted != 3 || r.Deliveries != 1 || r.Owed != 3 || r.Covered != 2 || r.Resyncs["gap"] != 1 {

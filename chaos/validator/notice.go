@@ -55,6 +55,9 @@ func (s *session) covered(a *accepted) int64 {
 func (c *Checker) owe(now int64, sessions []*session) {
 	byTopic := make(map[string][]*accepted)
 	for _, a := range c.accepts {
+		if a.judged {
+			continue
+		}
 		a.settled = true
 		byTopic[a.topic] = append(byTopic[a.topic], a)
 	}
