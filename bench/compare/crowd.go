@@ -25,6 +25,10 @@ const (
 	slowRead  = 1 << 10
 )
 
+// crowdHost is where the crowd lives: on a host of its own. A publisher tells nodes
+// to sync when one that lived at their address is gone, which may have been theirs.
+var crowdHost = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 2}}
+
 // runStopped never reads. To the publisher's host that is a process that was
 // stopped: the kernel at the other end takes what fits into its buffer.
 func runStopped(_ context.Context, st *station) error {
@@ -73,7 +77,7 @@ func dialCrowd(st *station) ([]int, error) {
 	}
 	fds := make([]int, n)
 	for i := range fds {
-		if fds[i], err = dialSubscriber(to); err != nil {
+		if fds[i], err = dialSubscriber(crowdHost, to); err != nil {
 			return nil, fmt.Errorf("subscriber %d of %d: %w", i+1, n, err)
 		}
 	}

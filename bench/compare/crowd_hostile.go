@@ -113,6 +113,9 @@ func (h *hostile) comeBack(p []byte) error {
 	if err := unix.SetsockoptInt(h.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 256<<10); err != nil {
 		return os.NewSyscallError("setsockopt", err)
 	}
+	if err := bindHost(h.fd, crowdHost); err != nil {
+		return err
+	}
 	// On the loopback the connection is there, though it's said to be in progress.
 	_ = unix.Connect(h.fd, h.to)
 	_, _ = unix.Write(h.fd, p)

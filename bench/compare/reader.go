@@ -60,7 +60,7 @@ func (r *reader) connect() error {
 	r.fds = make([]int, n)
 	r.streams = make([]stream, n)
 	for i := range r.fds {
-		if r.fds[i], err = dialSubscriber(to); err != nil {
+		if r.fds[i], err = dialSubscriber(nil, to); err != nil {
 			return fmt.Errorf("subscriber %d of %d: %w", i+1, n, err)
 		}
 		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)} // the index, not the fd

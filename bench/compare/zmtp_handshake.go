@@ -35,9 +35,9 @@ func subscription(op byte, text string) []byte {
 	return append([]byte{0, byte(1 + len(text)), op}, text...)
 }
 
-// dialSubscriber connects, shakes hands as SUB and subscribes to the topic. The
-// returned socket does not block.
-func dialSubscriber(address unix.Sockaddr) (fd int, err error) {
+// dialSubscriber connects, from an address unless it is nil, shakes hands as SUB and
+// subscribes to the topic. The returned socket does not block.
+func dialSubscriber(from, to unix.Sockaddr) (fd int, err error) {
 	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
@@ -56,7 +56,12 @@ func dialSubscriber(address unix.Sockaddr) (fd int, err error) {
 	if err := setTimeout(fd, handshakeTimeout); err != nil {
 		return -1, err
 	}
-	if err := unix.Connect(fd, address); err != nil {
+	if from != nil {
+		if err := bindHost(fd, from); err != nil {
+			return -1, err
+		}
+	}
+	if err := unix.Connect(fd, to); err != nil {
 		return -1, os.NewSyscallError("connect", err)
 	}
 	if err := shakeHands(fd, "SUB"); err != nil {
@@ -66,6 +71,14 @@ func dialSubscriber(address unix.Sockaddr) (fd int, err error) {
 		return -1, err
 	}
 	return fd, os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+}
+
+// bindHost has a socket connect from an address, and any port.
+func bindHost(fd int, from unix.Sockaddr) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, from))
 }
 
 // acceptSubscriber accepts one SUB and returns when it has subscribed. The

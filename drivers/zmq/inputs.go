@@ -46,12 +46,19 @@ func (in *inputs) note(now time.Time) {
 func (in *inputs) silence() time.Duration { return min(max(2*in.usual, leastSilence), in.most) }
 
 // there is until when the node was there, as far as is known when its connection
-// ends: for a silence after it was heard. One that doesn't answer when it is asked
-// may have been there for longer, of course.
-func (in *inputs) there(end time.Time) time.Time {
+// ends: for a silence after it was heard, unless something that was sent to it was
+// not delivered. Then its link was bad, perhaps in that direction only, and what it
+// said last may have come late: it may have been gone for a while.
+func (in *inputs) there(end time.Time, undelivered bool) time.Time {
 	heard := in.last
 	if end.Sub(in.again) <= lastWords {
 		heard = in.quiet
 	}
-	return heard.Add(in.silence())
+	if !undelivered {
+		return heard.Add(in.silence())
+	}
+	if late := end.Add(-confused); late.Before(heard) {
+		return late
+	}
+	return heard
 }

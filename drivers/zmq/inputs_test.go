@@ -39,7 +39,10 @@ func TestInputs(t *testing.T) {
 			for _, d := range c.at {
 				in.note(now.Add(d))
 			}
-			if got := in.there(now.Add(c.end)).Sub(now); got != c.heard+c.silence {
+			if got, want := in.there(now.Add(c.end), true).Sub(now), min(c.heard, c.end-confused); got != want {
+				t.Errorf("with what was not delivered: there until %s, want %s", got, want)
+			}
+			if got := in.there(now.Add(c.end), false).Sub(now); got != c.heard+c.silence {
 				t.Errorf("there until %s, want %s", got, c.heard+c.silence)
 			}
 		})

@@ -308,7 +308,7 @@ func (h *peer) Closed(s *fanlog.Session, reason error) {
 		if !h.ours {
 			_, texts := s.Subscriptions()
 			now := time.Now()
-			h.pub.ended.end(host(h.address), texts, h.inputs.there(now), now)
+			h.pub.ended.end(host(h.address), texts, h.inputs.there(now, s.Undelivered()), now)
 		}
 		if isProtocol(reason) {
 			h.pub.malformed.Add(1)

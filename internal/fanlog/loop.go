@@ -224,6 +224,7 @@ func (l *loop) close(s *Session, reason error) {
 	l.makeIdle(s)
 	delete(l.sessions, s.fd)
 	_ = l.poller.Remove(s.fd)
+	s.undelivered = undelivered(s.fd)
 	unix.Close(s.fd)
 	l.peers.Add(-1)
 	s.in, s.out, s.news = nil, nil, nil

@@ -78,6 +78,8 @@ type Session struct {
 	slow     bool // holds up nobody any more, until it has caught up (throttle.go)
 	fresh    bool // was activated since the last judgement
 
+	undelivered bool // when it was closed
+
 	until  time.Time // of the pause
 	ending error     // why the session is to be closed
 
@@ -106,6 +108,11 @@ type Session struct {
 	count    int    // subscriptions
 	work     uint64 // holds on topics that were made and let go
 }
+
+// Undelivered says, in Closed, whether something that was sent had to be sent again
+// by the kernel and was not acknowledged: it did not get across, and what came from
+// the peer may have been late. Where kernels can't tell it is so.
+func (s *Session) Undelivered() bool { return s.undelivered }
 
 // Send queues private bytes, whole frames, to be written before the next
 // event. It copies p. When the session, or the Fanout, is closing it does
