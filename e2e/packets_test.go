@@ -286,6 +286,33 @@ func TestN7PacketLoss(t *testing.T) {
 	}
 }
 
+// What the service says is lost, and only that: it hears the node until that gives
+// its connection up, whose end is lost as well until the node is back. It is told
+// all the same (failures: N7).
+func TestN7OneWay(t *testing.T) {
+	t.Parallel()
+	x := cross(t, []string{"lost_after=60s"})
+	content := x.toNode() + " ip length > 52" + lose // acknowledgements have 52 bytes
+	end := x.toService() + " tcp flags & (fin|rst) != 0x0" + lose
+	from := x.theirs.count()
+	x.filter(t, content, end)
+	x.w.publish(t, wyvern.Event{Table: "t", Key: "missed", Action: "set", Topic: "quiet"})
+	x.w.send(t, "D", 10)
+	x.theirs.stdout.await(t, "DISCONNECTED")
+	x.filter(t, end)
+	until(t, "the node is back", func() bool { return x.theirs.remade() > 0 })
+	x.w.send(t, "D", 10) // to the old connection, too
+	x.filter(t)
+	awaitNews(t, x.theirs.inbox, "missed", "quiet", from)
+	x.w.warm(t, "D", x.in, x.theirs.inbox)
+	x.w.warm(t, "quiet", x.in, x.theirs.inbox)
+	x.in.checkComplete(t, []string{"w"}, x.w.next)
+	x.checkTheirs(t)
+	if x.lost(t) == 0 {
+		t.Error("no packet was lost")
+	}
+}
+
 // A link is down for a tenth of a second, and for longer: all packets are lost.
 // Afterwards each connection that was made again was resumed or is told: the last
 // event of a topic that fell quiet comes, or a resync of it. A node of ours is told
