@@ -2,10 +2,8 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +16,7 @@ import (
 
 	_ "github.com/wyvern-pubsub/wyvern/drivers/all"
 	"github.com/wyvern-pubsub/wyvern/drivertest"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 // beWyvern makes the test binary be the command: its processes then are built
@@ -208,7 +207,7 @@ func newSite(t *testing.T, lines ...string) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	port := freePort(t)
+	port := freeport.Port(t)
 	s := &site{
 		dir:    dir,
 		file:   filepath.Join(dir, "dragonflow.ini"),
@@ -221,18 +220,6 @@ func newSite(t *testing.T, lines ...string) *site {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// freePort returns a port that was free just now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // args returns a verb with the site's configuration.

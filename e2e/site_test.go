@@ -4,14 +4,14 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 // site is a server of its own: a directory with a configuration.
@@ -61,25 +61,9 @@ log_level = debug
 func newFixedSite(t testing.TB, lines ...string) *site {
 	t.Helper()
 	s := newSite(t, lines...)
-	s.port = freePort(t)
+	s.port = freeport.Port(t)
 	s.write(t, lines...)
 	return s
-}
-
-// freePort returns a port that is free, and not among those that the system
-// gives to outgoing connections.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := 10000 + rand.IntN(22000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 // service is a running `wyvern serve`.

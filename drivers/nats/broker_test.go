@@ -18,6 +18,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/chaos/proxy"
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/drivers/nats/embedded"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 // broker is a server that can be stopped and started again at its place.
@@ -83,7 +84,7 @@ func cluster(t testing.TB, o embedded.Options) []*broker {
 	t.Helper()
 	o.Cluster = "test"
 	for range 3 {
-		o.Routes = append(o.Routes, freePort(t))
+		o.Routes = append(o.Routes, freeport.Address(t))
 	}
 	var list []*broker
 	for i, listen := range o.Routes {
@@ -109,17 +110,6 @@ func cluster(t testing.TB, o embedded.Options) []*broker {
 		})
 	}
 	return list
-}
-
-// freePort is an address that nobody listens at, as far as one can know.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // poll waits until done. What it waits for is told by nobody.

@@ -13,6 +13,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/config"
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/drivers/nats/embedded"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 // A configuration file reaches the stream.
@@ -30,7 +31,7 @@ stream = events
 stream_max_age = 90s
 stream_max_bytes = 2000000
 stream_storage = memory
-`, s.URL(), freePort(t))
+`, s.URL(), freeport.Address(t))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,12 @@ var rules = []rule{
 		why: "a leaf: what Dragonflow writes, for tests of any driver",
 	},
 	{
+		pkg: "internal/testserver/freeport",
+		why: "a leaf: ports for the servers of any test",
+	},
+	{
 		pkg:   "internal/testserver/etcdserver",
+		ours:  []string{"internal/testserver/freeport"},
 		third: []string{"go.etcd.io/etcd", "go.uber.org/zap"},
 		why:   "tests run the real server: the product must not link it",
 	},
@@ -87,6 +92,7 @@ var rules = []rule{
 	},
 	{
 		pkg:   "internal/testserver/redisserver",
+		ours:  []string{"internal/testserver/freeport"},
 		third: []string{"github.com/redis/go-redis/v9"},
 		why:   "tests run the real server, and ask it with the client that is there anyway",
 	},

@@ -16,6 +16,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/driver"
 	"github.com/wyvern-pubsub/wyvern/drivers/nats/embedded"
 	"github.com/wyvern-pubsub/wyvern/drivertest"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 func TestMain(m *testing.M) { drivertest.Main(m) }
@@ -30,17 +31,6 @@ func TestConformance(t *testing.T)   { drivertest.Run(t, harness) }
 func TestFaults(t *testing.T)        { drivertest.RunFaults(t, harness, nil) }
 func TestNotice(t *testing.T)        { drivertest.RunNotice(t, harness) }
 func BenchmarkEmbedded(b *testing.B) { drivertest.Benchmark(b, harness) }
-
-// freePort is an address that nobody listens at, as far as one can know.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // poll waits until done. What it waits for is told by nobody.
 func poll(t *testing.T, what string, done func() bool) {
@@ -58,7 +48,7 @@ func poll(t *testing.T, what string, done func() bool) {
 // gets each event once, and one that knows one gets those of all.
 func TestThreeServices(t *testing.T) {
 	drivertest.CheckLeaks(t)
-	routes := []string{freePort(t), freePort(t), freePort(t)}
+	routes := []string{freeport.Address(t), freeport.Address(t), freeport.Address(t)}
 	var pubs []*wyvern.Publisher
 	var uris []string
 	for i, listen := range routes {
@@ -285,7 +275,7 @@ func TestSubscribeWithoutOnePublisher(t *testing.T) {
 	if err := sub.(driver.Awaiter).Await(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := sub.(driver.Connector).Connect("tcp://" + freePort(t)); err != nil {
+	if err := sub.(driver.Connector).Connect("tcp://" + freeport.Address(t)); err != nil {
 		t.Fatal(err)
 	}
 	goes.Close()

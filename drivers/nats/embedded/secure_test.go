@@ -10,6 +10,7 @@ import (
 	"github.com/wyvern-pubsub/wyvern/drivers/nats/embedded"
 	"github.com/wyvern-pubsub/wyvern/drivertest"
 	"github.com/wyvern-pubsub/wyvern/internal/testserver/authority"
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 // With certificates and a password, what one service publishes reaches a node of
@@ -20,13 +21,13 @@ func TestSecureCluster(t *testing.T) {
 	ours, theirs := authority.New(t, "ours"), authority.New(t, "theirs")
 	cert, key := ours.Issue("server")
 	secrets := map[string]string{"user": "u", "password": "right", "tls_ca": ours.File, "tls_cert": cert, "tls_key": key}
-	listen := []string{freePort(t), freePort(t)}
+	listen := []string{freeport.Address(t), freeport.Address(t)}
 	service := func(changed map[string]string) *driver.Publisher {
 		t.Helper()
 		cfg := config(t)
 		cfg.Params = maps.Clone(secrets)
-		cfg.Params["cluster_name"], cfg.Params["cluster_listen"] = "test", freePort(t)
-		cfg.Params["routes"] = listen[0] + "," + listen[1] + "," + freePort(t) // nobody is there
+		cfg.Params["cluster_name"], cfg.Params["cluster_listen"] = "test", freeport.Address(t)
+		cfg.Params["routes"] = listen[0] + "," + listen[1] + "," + freeport.Address(t) // nobody is there
 		maps.Copy(cfg.Params, changed)
 		p, err := embedded.Driver{}.OpenPublisher(t.Context(), cfg)
 		if err != nil {

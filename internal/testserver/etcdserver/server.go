@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 // startTimeout is how long a server may take to be ready.
@@ -78,20 +79,8 @@ func newServer(t testing.TB, o Options, name string) *Server {
 	}
 	return &Server{t: t, options: o, spec: spec{
 		Options: o, Name: name, Dir: filepath.Join(t.TempDir(), name),
-		Client: scheme + freeAddress(t), Peer: "http://" + freeAddress(t),
+		Client: scheme + freeport.Address(t), Peer: "http://" + freeport.Address(t),
 	}}
-}
-
-// freeAddress returns an address that was free a moment ago. A server is given
-// it rather than port 0 because it has to come back there.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Endpoint returns the URL for clients.

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 const slots = 16384
@@ -25,7 +27,7 @@ func StartCluster(t testing.TB, masters, replicas int, args ...string) *Cluster 
 		s := prepare(t, "redis-server", append([]string{
 			"--save", "", "--appendonly", "no", "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
 			"--cluster-node-timeout", "5000", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0",
-			"--cluster-port", port(freeAddr(t)),
+			"--cluster-port", port(freeport.Address(t)),
 		}, args...)...)
 		s.Run()
 		c.Nodes = append(c.Nodes, s)

@@ -14,6 +14,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/wyvern-pubsub/wyvern/internal/testserver/freeport"
 )
 
 // startTimeout bounds what servers take to start, or to find one another.
@@ -58,7 +60,7 @@ func prepare(t testing.TB, program string, args ...string) *Server {
 	if err != nil {
 		t.Fatalf("%s is not installed; hint: make deps", program)
 	}
-	s := &Server{t: t, Addr: freeAddr(t), path: path, dir: t.TempDir()}
+	s := &Server{t: t, Addr: freeport.Address(t), path: path, dir: t.TempDir()}
 	s.log = filepath.Join(s.dir, "log")
 	s.args = append([]string{"--port", port(s.Addr), "--bind", "127.0.0.1", "--dir", s.dir, "--logfile", s.log,
 		"--shutdown-timeout", "0"}, args...)
@@ -68,17 +70,6 @@ func prepare(t testing.TB, program string, args ...string) *Server {
 	}
 	t.Cleanup(s.Kill)
 	return s
-}
-
-// freeAddr returns an address that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func port(addr string) string {
